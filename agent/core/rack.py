@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol
+from typing import Protocol
 
 
 class Placed(Protocol):
     """What a rack is made of."""
 
     @property
-    def location(self) -> Optional[str]:
+    def location(self) -> str | None:
         """The region, in lower case."""
 
     @property
-    def zone(self) -> Optional[str]:
+    def zone(self) -> str | None:
         """The availability zone, a bare digit."""
 
     @property
-    def fault_domain(self) -> Optional[int]:
+    def fault_domain(self) -> int | None:
         """Azure's fault domain."""
 
     @property
-    def update_domain(self) -> Optional[int]:
+    def update_domain(self) -> int | None:
         """Azure's update domain."""
 
 
@@ -50,6 +50,6 @@ def _site(placement: Placed) -> str:
     return zone(placement) or placement.location or ""
 
 
-def _below(placement: Placed, prefix: str, number: Optional[int]) -> str:
+def _below(placement: Placed, prefix: str, number: int | None) -> str:
     site = _site(placement)
     return f"{site}-{prefix}{number}" if site and number is not None else ""
