@@ -76,12 +76,12 @@ class Place:
         return tuple(Place(path=f"{self.path}[{at}]", value=each, is_secret=self.is_secret) for at, each in numbered)
 
     def text(self) -> str | None:
-        """Return this text; halves of surrogate pairs, which no encoding can write, become U+FFFD."""
+        """Return this text, without halves of surrogate pairs."""
         if self.is_empty:
             return None
         if not isinstance(self.value, str):
             raise self.wrong("a text")
-        return _SURROGATE.sub("�", self.value)
+        return without_surrogates(self.value)
 
     def number(self) -> int | None:
         """Return this whole number, written as JSON number or, as /metadata/instance does, as text."""
@@ -107,6 +107,11 @@ class Place:
     def wrong(self, expected: str) -> DocumentError:
         """Return the error that says what was expected here."""
         return DocumentError(self.path, expected, _shown(self.value, is_secret=self.is_secret))
+
+
+def without_surrogates(text: str) -> str:
+    """Return the text with halves of surrogate pairs, which JSON can hold and UTF-8 cannot, replaced by U+FFFD."""
+    return _SURROGATE.sub("�", text)
 
 
 def read_json(body: bytes | str) -> Place:

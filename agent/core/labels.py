@@ -6,15 +6,15 @@ import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from agent.core.document import DocumentError, read_json
-from agent.core.instance import Instance, is_complete, missing
+from agent.core.instance import is_complete, missing
 from agent.core.rack import rack, update_group, zone
 from agent.core.tags import DOMAIN, TagPolicy, label_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from agent.core.instance import Instance
 
 __all__ = [
     "DOMAIN",
@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_FOREIGN = ("kubernetes.io", "k8s.io", "azure.com")  # theirs; below some of them a wrong label breaks disks
 _LONGEST_DOMAIN = 253 - len("topology.")  # a label's prefix is at most 253 characters
 
 
@@ -41,7 +42,7 @@ class LabelPolicy:
         exclude: globs over whole keys; exclude wins.
 
     Raises:
-        ValueError: the domain is no DNS name in lower case, or too long.
+        ValueError: the domain is no DNS name in lower case, too long, or Kubernetes' or Azure's own.
     """
 
     domain: str = DOMAIN
@@ -53,6 +54,8 @@ class LabelPolicy:
         if not _PREFIX.fullmatch(self.domain) or len(self.domain) > _LONGEST_DOMAIN:
             expected = f"a DNS name in lower case of at most {_LONGEST_DOMAIN} characters"
             raise ValueError(f"label domain: expected {expected}, found {self.domain!r}")
+        if any(self.domain == theirs or self.domain.endswith(f".{theirs}") for theirs in _FOREIGN):
+            raise ValueError(f"label domain: expected one of your own, found {self.domain!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +92,18 @@ class Identity:
     resource_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fact:
+class _Fact(NamedTuple):
     """A label that might be.
 
     Attributes:
-        key: below the domain, as in `topology|rack`.
+        name: the key, with a place for the domain.
+        source: the field of the document, for the explanation.
         composite: withheld while the document is not complete: a half-made value would move pods about.
+        on: whether it is there without being included.
     """
 
-    group: Literal["topology", "vm"]
     name: str
-    value: str
+    value: str | int | None
     source: str
     composite: bool = False
     on: bool = True
@@ -145,55 +148,33 @@ def own_key(key: str, domain: str) -> Literal["facts", "tags", "other"] | None:
     return "other" if prefix == domain or prefix.endswith(f".{domain}") else None
 
 
-def _facts(instance: Instance) -> Iterator[_Fact]:
+def _facts(instance: Instance) -> tuple[_Fact, ...]:
     placed = instance.placement
-    host = (placed.host or "").rstrip("/").rpartition("/")[2]
-    yield _Fact(group="topology", name="region", value=placed.location or "", source="location")
-    yield _Fact(group="topology", name="zone", value=zone(placed), source="location and zone")
-    yield _Fact(group="topology", name="fault-domain", value=_number(placed.fault_domain), source="platformFaultDomain")
-    yield _Fact(
-        group="topology", name="update-domain", value=_number(placed.update_domain), source="platformUpdateDomain"
+    host = placed.host and placed.host.rstrip("/").rpartition("/")[2]
+    return (
+        _Fact("topology.{}/region", placed.location, "location"),
+        _Fact("topology.{}/zone", zone(placed), "location and zone"),
+        _Fact("topology.{}/fault-domain", placed.fault_domain, "platformFaultDomain"),
+        _Fact("topology.{}/update-domain", placed.update_domain, "platformUpdateDomain"),
+        _Fact("topology.{}/rack", rack(placed), "location, zone and platformFaultDomain", composite=True),
+        _Fact("topology.{}/update-group", update_group(placed), "zone and platformUpdateDomain", composite=True),
+        _Fact("topology.{}/placement-group", placed.placement_group, "placementGroupId"),
+        _Fact("topology.{}/sub-fault-domain", placed.sub_fault_domain, "platformSubFaultDomain"),
+        _Fact("topology.{}/host", host, "host.id"),
+        _Fact("topology.{}/physical-zone", placed.physical_zone, "physicalZone"),
+        _Fact("vm.{}/size", instance.vm_size, "vmSize"),
+        _Fact("vm.{}/priority", instance.priority, "priority"),
+        _Fact("vm.{}/scale-set", instance.vm_scale_set_name, "vmScaleSetName"),
+        _Fact("vm.{}/resource-group", instance.resource_group_name, "resourceGroupName", on=False),
+        _Fact("vm.{}/subscription", instance.subscription_id, "subscriptionId", on=False),
+        _Fact("vm.{}/cloud", instance.cloud, "azEnvironment", on=False),
     )
-    yield _Fact(group="topology", name="rack", value=rack(placed), source="zone and fault domain", composite=True)
-    yield _Fact(
-        group="topology",
-        name="update-group",
-        value=update_group(placed),
-        source="zone and update domain",
-        composite=True,
-    )
-    yield _Fact(group="topology", name="placement-group", value=placed.placement_group or "", source="placementGroupId")
-    yield _Fact(
-        group="topology",
-        name="sub-fault-domain",
-        value=_number(placed.sub_fault_domain),
-        source="platformSubFaultDomain",
-    )
-    yield _Fact(group="topology", name="host", value=host, source="host.id")
-    yield _Fact(group="topology", name="physical-zone", value=placed.physical_zone or "", source="physicalZone")
-    yield _Fact(group="vm", name="size", value=instance.vm_size or "", source="vmSize")
-    yield _Fact(group="vm", name="priority", value=instance.priority or "", source="priority")
-    yield _Fact(group="vm", name="scale-set", value=instance.vm_scale_set_name or "", source="vmScaleSetName")
-    yield _Fact(
-        group="vm",
-        name="resource-group",
-        value=instance.resource_group_name or "",
-        source="resourceGroupName",
-        on=False,
-    )
-    yield _Fact(
-        group="vm", name="subscription", value=instance.subscription_id or "", source="subscriptionId", on=False
-    )
-    yield _Fact(group="vm", name="cloud", value=instance.cloud or "", source="azEnvironment", on=False)
-
-
-def _number(number: int | None) -> str:
-    return "" if number is None else str(number)
 
 
 def _reason(fact: _Fact, instance: Instance, policy: LabelPolicy) -> LabelReason:
-    key = f"{fact.group}.{policy.domain}/{fact.name}"
-    value = label_value(fact.value)
+    key = fact.name.format(policy.domain)
+    said = "" if fact.value is None else str(fact.value)
+    value = label_value(said)
     excluded = _matching(key, policy.exclude)
     included = _matching(key, policy.include)
     if excluded is not None:
@@ -205,7 +186,7 @@ def _reason(fact: _Fact, instance: Instance, policy: LabelPolicy) -> LabelReason
         return LabelReason(key=key, value=None, because=because)
     if not value:
         return LabelReason(key=key, value=None, because=f"IMDS says nothing in {fact.source}")
-    changed = "" if value == fact.value else f", made valid from {fact.value!r}"
+    changed = "" if value == said else f", made valid from {said!r}"
     return LabelReason(key=key, value=value, because=f"from {fact.source}{changed}")
 
 

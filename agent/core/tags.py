@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
+from agent.core.document import without_surrogates
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -39,7 +41,6 @@ ANNOTATION_LIMIT = 16 * 1024  # bytes; all annotations of an object together may
 _LONGEST = 63  # characters of a label's name and of its value
 _VALID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,7 @@ def _name(name: str, policy: TagPolicy) -> tuple[str, tuple[str, ...]]:
     if renamed is not None:
         return renamed, (f"renamed to {renamed!r}",)
     cased = _cased(name, policy)
-    because = ("name in lower case",) if cased != name else ()
+    because: tuple[str, ...] = ("name in lower case",) if cased != name else ()
     stripped = _OTHER.sub("_", cased).strip("-_.")
     if stripped != cased:
         because += ("characters of the name that no label can hold replaced by _, and none left at its ends",)
@@ -290,5 +291,4 @@ def _annotation(tags: Mapping[str, str]) -> str:
 
 
 def _json(value: Mapping[str, object]) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return _SURROGATE.sub("�", text)  # halves of surrogate pairs have no UTF-8
+    return without_surrogates(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
