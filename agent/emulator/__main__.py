@@ -1,0 +1,7 @@
+"""`python -m agent.emulator`."""
+
+import sys
+
+from agent.emulator.command import main
+
+sys.exit(main())

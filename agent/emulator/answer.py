@@ -1,0 +1,146 @@
+"""What IMDS answers: a function of the request, the VM's document and its events; nothing here waits or remembers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from agent.emulator import errors, events
+from agent.emulator.exchange import JSON, Request, Response, parameters, segments
+from agent.emulator.reading import Document, InputError, list_of, object_of, word_of
+from agent.emulator.routes import rendered, walked
+from agent.emulator.shape import compact, empty_part, shaped
+from agent.emulator.versions import Service, events_versions, has_versions_endpoint, instance_versions
+
+
+def answer(
+    request: Request,
+    service: Service,
+    instance: Mapping[str, Any],
+    schedule: events.Schedule,
+    emptied: tuple[str, ...] = (),
+) -> Response:
+    """Answer one request, refusing in this order: forwarded, header, method, version, path, format (unconfirmed).
+
+    `emptied` names parts of the instance document that the service fails to fill: keys of compute, or dotted paths.
+    """
+    response = _answer(request, service, instance, schedule, emptied)
+    if service.choices.json_charset and response.content_type == JSON:
+        return replace(response, content_type=f"{JSON}; charset=utf-8")
+    return response
+
+
+def approved_ids(request: Request) -> tuple[str, ...]:
+    """Return the events that a POST to scheduled events asks to start.
+
+    Raises:
+        InputError: where the body is not {"StartRequests":[{"EventId":"…"}]}; other keys are let pass.
+    """
+    try:
+        document = json.loads(request.body)
+    except ValueError as error:
+        raise InputError(f"$: expected JSON: {error}") from None
+    asked = list_of(object_of(document, "$").get("StartRequests"), "$.StartRequests")
+    entries = [object_of(each, f"$.StartRequests[{index}]") for index, each in enumerate(asked)]
+    return tuple(
+        word_of(each.get("EventId"), f"$.StartRequests[{index}].EventId") for index, each in enumerate(entries)
+    )
+
+
+def _answer(
+    request: Request,
+    service: Service,
+    instance: Mapping[str, Any],
+    schedule: events.Schedule,
+    emptied: tuple[str, ...],
+) -> Response:
+    steps = segments(request.path)
+    pairs = parameters(request.query)
+    query = dict(pairs)
+    refusal = _refused_by_header(request, service, steps, query) or _refused_by_method(request, service, steps)
+    if refusal is not None:
+        return refusal
+    if len(query) < len(pairs):
+        return errors.duplicate(service)
+    if steps == ["metadata", "versions"]:
+        return _versions(request, service)
+    version = query.get("api-version", "")
+    if not version:
+        return errors.missing_version(service)
+    if steps[:2] == ["metadata", "scheduledevents"]:
+        return _scheduled_events(request, service, version, schedule)
+    if steps[:2] == ["metadata", "instance"]:
+        if version not in instance_versions(service):
+            return errors.unknown_version(service)
+        return _instance(request, service, query.get("format"), _shown(instance, service, version, emptied))
+    return errors.generic(404, request.path, service)
+
+
+def _refused_by_header(
+    request: Request, service: Service, steps: list[str], query: Mapping[str, str]
+) -> Response | None:
+    if "x-forwarded-for" in request.headers:
+        return errors.forwarded(service)
+    if request.headers.get("metadata", "").strip().lower() == "true":
+        return None
+    if steps == ["metadata", "versions"] and not service.choices.versions_needs_header:
+        return None
+    is_preview = steps == ["metadata", "scheduledevents"] and query.get("api-version") == events.PREVIEW
+    if is_preview and not service.choices.preview_events_need_header:
+        return None
+    return errors.no_header(request.path)
+
+
+def _refused_by_method(request: Request, service: Service, steps: list[str]) -> Response | None:
+    allowed = ("GET", "POST") if steps == ["metadata", "scheduledevents"] else ("GET",)
+    return None if request.method in allowed else errors.generic(405, request.path, service)
+
+
+def _versions(request: Request, service: Service) -> Response:
+    if not has_versions_endpoint(service):
+        return errors.generic(404, request.path, service)
+    return Response(body=compact({"apiVersions": instance_versions(service)}))
+
+
+def _shown(instance: Mapping[str, Any], service: Service, version: str, emptied: tuple[str, ...]) -> Document:
+    document = shaped(instance, version)
+    if "customData" in document["compute"] and service.era != "2019" and service.choices.custom_data == "by-era":
+        document["compute"]["customData"] = ""
+    for name in emptied:
+        empty_part(document, name)
+    return document
+
+
+def _instance(request: Request, service: Service, form: str | None, document: Document) -> Response:
+    keys = segments(request.path)[2:]
+    found = walked(document, keys)
+    if found is None:
+        return errors.generic(404, request.path, service)
+    return rendered(found.element, keys, form, service)
+
+
+def _scheduled_events(request: Request, service: Service, version: str, schedule: events.Schedule) -> Response:
+    if version not in events_versions(service):
+        return Response(status=400, body=errors.BAD_REQUEST)
+    if segments(request.path)[2:]:
+        return errors.generic(404, request.path, service)
+    if request.method == "POST":
+        return _start_requests(request, service, schedule)
+    body = compact(events.document(schedule, version))
+    if not service.choices.events_etag:
+        return Response(body=body)
+    etag = f'"{schedule.incarnation}"'
+    if request.headers.get("if-none-match") == etag:
+        return Response(status=304, headers=(("ETag", etag),))
+    return Response(body=body, headers=(("ETag", etag),))
+
+
+def _start_requests(request: Request, service: Service, schedule: events.Schedule) -> Response:
+    try:
+        asked = approved_ids(request)
+    except InputError:
+        return Response(status=400, body=errors.BAD_REQUEST)
+    if any(events.named(schedule, each) is None for each in asked):
+        status = service.choices.approve_unknown_status
+        return Response() if status == 200 else Response(status=status, body=errors.BAD_REQUEST)  # noqa: PLR2004 OK
+    return Response()

@@ -1,0 +1,153 @@
+"""The command line of the emulator: `imds-agent emulate`, or `python -m agent.emulator`."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.emulator.emulator import Emulator
+
+_WRONG = 2  # exit code where something given is not right
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add all options."""
+    parser.add_argument(
+        "--listen", default="127.0.0.1:8169", metavar="HOST:PORT", help="where IMDS answers; port 0: any (%(default)s)"
+    )
+    parser.add_argument(
+        "--admin",
+        default="127.0.0.1:8170",
+        metavar="HOST:PORT",
+        help="where it is controlled; port 0: any (%(default)s)",
+    )
+    vms = parser.add_mutually_exclusive_group()
+    vms.add_argument("--instance", metavar="FILE", help="the VM's document, JSON in newest form (default: an AKS node)")
+    vms.add_argument("--fleet", metavar="FILE", help='many VMs: JSON list of {"address": ..., "instance": {changes}}')
+    parser.add_argument("--scenario", metavar="NAME", help="a story to tell from the start, see --list-scenarios")
+    parser.add_argument("--speed", type=float, default=1.0, help="how much faster the story is told (%(default)s)")
+    parser.add_argument(
+        "--era", choices=("2019", "2021", "2025"), default="2025", help="age of the service (%(default)s)"
+    )
+    parser.add_argument(
+        "--cloud",
+        choices=("public", "government", "china", "germany"),
+        default="public",
+        help="which cloud; with --era 2019 others than public have fewer versions (%(default)s)",
+    )
+    parser.add_argument(
+        "--rate-limit", type=int, default=5, metavar="N", help="requests a second; 0: none (%(default)s)"
+    )
+    parser.add_argument(
+        "--choice",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="behave so where nobody knows, see --list-choices",
+    )
+    parser.add_argument("--list-scenarios", action="store_true", help="say which stories there are, and end")
+    parser.add_argument("--list-choices", action="store_true", help="say what is unconfirmed, and end")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="form of what is printed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT; 0 then, 2 where something given is not right."""
+    from agent.emulator.reading import InputError  # noqa: PLC0415 lazy: --help stays quick
+
+    if arguments.list_scenarios or arguments.list_choices:
+        _print_lists(arguments)
+        return 0
+    try:
+        emulator = _made(arguments)
+        _answer_until_told(emulator, arguments.output)
+    except InputError as error:
+        return _refused(str(error))
+    except OSError as error:
+        return _refused(f"cannot listen on {arguments.listen} or {arguments.admin}: {error.strerror or error}")
+    return 0
+
+
+def main() -> int:
+    """Run as a program of its own."""
+    parser = argparse.ArgumentParser(prog="python -m agent.emulator", description="IMDS over real HTTP.")
+    add_arguments(parser)
+    return run(parser.parse_args())
+
+
+def _made(arguments: argparse.Namespace) -> "Emulator":
+    from agent.emulator.emulator import Emulator  # noqa: PLC0415 lazy: --help stays quick
+    from agent.emulator.unconfirmed import with_choices  # noqa: PLC0415
+
+    return Emulator(
+        instance=_document(arguments.instance),
+        fleet=_document(arguments.fleet),
+        scenario=arguments.scenario,
+        speed=arguments.speed,
+        era=arguments.era,
+        cloud=arguments.cloud,
+        rate_limit=arguments.rate_limit if arguments.rate_limit > 0 else None,
+        listen=arguments.listen,
+        admin=arguments.admin,
+        choices=with_choices(arguments.choice),
+    )
+
+
+def _document(name: str | None) -> Any:
+    from agent.emulator.reading import InputError  # noqa: PLC0415
+
+    if name is None:
+        return None
+    try:
+        with open(name, encoding="utf-8") as file:  # noqa: PTH123 pathlib would cost its import
+            return json.load(file)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{name}: expected JSON: {error}") from error
+
+
+def _answer_until_told(emulator: "Emulator", output: str) -> None:
+    import signal  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    told = threading.Event()
+    before = {
+        number: signal.signal(number, lambda _number, _frame: told.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        with emulator:
+            print(_ready(emulator, output), flush=True)
+            told.wait()
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _ready(emulator: "Emulator", output: str) -> str:
+    if output == "json":
+        return json.dumps({"listen": emulator.url, "admin": emulator.admin_url, "vms": emulator.urls})
+    count = len(emulator.urls)
+    vms = next(iter(emulator.urls)) if count == 1 else f"{count} VMs"
+    return f"IMDS of {vms} at {emulator.url}, admin at {emulator.admin_url}; stop with Ctrl-C"
+
+
+def _refused(line: str) -> int:
+    print(f"emulate: {line}", file=sys.stderr)
+    return _WRONG
+
+
+def _print_lists(arguments: argparse.Namespace) -> None:
+    from agent.emulator.scenarios import SCENARIOS  # noqa: PLC0415
+    from agent.emulator.unconfirmed import described  # noqa: PLC0415
+
+    if arguments.list_scenarios:
+        rows = [(name, scenario.told) for name, scenario in SCENARIOS.items()]
+    else:
+        rows = [(f"{name}={default}", question) for name, default, question in described()]
+    if arguments.output == "json":
+        print(json.dumps(dict(rows), indent=2))
+        return
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:{width}}  {text}")

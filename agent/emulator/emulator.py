@@ -1,0 +1,176 @@
+"""The emulator as one object: addresses, a world behind them, and the admin side."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from agent.emulator import events, faults
+from agent.emulator.admin import Admin
+from agent.emulator.fleet import Vm, fleet_from, one_vm
+from agent.emulator.reading import Document, InputError
+from agent.emulator.server import Doors, Listener
+from agent.emulator.unconfirmed import Choices
+from agent.emulator.versions import CLOUDS, Cloud, Era, Service
+from agent.emulator.world import World
+
+Address: TypeAlias = tuple[str, int]
+
+_TRIES = 20  # free ports to try until all of a fleet's addresses have one in common
+
+
+def steady_clock() -> Callable[[], float]:
+    """Return a clock that tells seconds since 1970 and never jumps, whatever happens to the wall clock."""
+    offset = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset
+
+
+def address_from(text: str) -> Address:
+    """Read "127.0.0.1:8080".
+
+    Raises:
+        InputError: where it is not host:port.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:  # noqa: PLR2004 the last port
+        raise InputError(f"expected an address such as '127.0.0.1:8080', found {text!r}")
+    return host, int(port)
+
+
+class Emulator:
+    """IMDS over real HTTP, as a context manager.
+
+    Args:
+        instance: the VM's whole document in newest form; None means the default VM. Not with `fleet`.
+        rate_limit: requests a second for each VM; None means no limit.
+        speed: how much faster stories are told.
+        scenario: a story that begins at once.
+        fleet: a list as in a fleet file; all VMs listen on one port.
+        choices: what to do where nobody knows what the service does.
+        clock: seconds since 1970 that never run backwards; None means the machine's.
+
+    Raises:
+        InputError: for a document, a scenario or an address that is not right.
+        OSError: where an address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        *,
+        instance: Document | None = None,
+        era: Era = "2025",
+        cloud: Cloud = "public",
+        rate_limit: int | None = 5,
+        speed: float = 1.0,
+        scenario: str | None = None,
+        fleet: Sequence[Mapping[str, Any]] | None = None,
+        listen: str = "127.0.0.1:0",
+        admin: str = "127.0.0.1:0",
+        choices: Choices | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        service = Service(era=era, cloud=cloud, choices=choices or Choices())
+        if fleet is None:
+            vms = one_vm(instance, CLOUDS[cloud])
+        else:
+            vms = fleet_from([dict(each) for each in fleet], CLOUDS[cloud])
+        self._listen, self._admin = address_from(listen), address_from(admin)
+        self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock())
+        self._speed = speed
+        if scenario is not None:
+            self._world.begin_scenario(None, scenario, speed)
+        self._doors = Doors()
+        self.urls: dict[str, str] = {}
+        self.admin_url = ""
+
+    def __enter__(self) -> "Emulator":  # noqa: PYI034 typing has Self from 3.11 on
+        """Bind and begin to answer."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._doors.close)
+            listeners = self._bound(self._world.vms)
+            admin = self._doors.add(self._admin, Admin(self._world, self._speed).deliver, self._world.now)
+            self._doors.open()
+            undo.pop_all()
+        self.urls = {name: listener.url for name, listener in listeners.items()}
+        self.admin_url = admin.url
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End all threads and sockets."""
+        self._doors.close()
+
+    @property
+    def url(self) -> str:
+        """Where the first VM's IMDS listens."""
+        return next(iter(self.urls.values()))
+
+    @property
+    def world(self) -> World:
+        """All that it remembers, for what the methods below do not offer."""
+        return self._world
+
+    def _bound(self, vms: Sequence[Vm], tries: int = _TRIES) -> dict[str, Listener]:
+        try:
+            return self._bound_once(vms)
+        except OSError:
+            self._doors.drop_all()
+            # Only a port that the kernel chose for the first address may be taken on another one.
+            if tries == 1 or self._listen[1] != 0 or len(vms) == 1:
+                raise
+            return self._bound(vms, tries - 1)
+
+    def _bound_once(self, vms: Sequence[Vm]) -> dict[str, Listener]:
+        listeners: dict[str, Listener] = {}
+        host, port = self._listen
+        for vm in vms:
+            respond = partial(self._world.deliver, vm.name)
+            listener = self._doors.add((vm.address or host, port), respond, self._world.now)
+            listeners[vm.name] = listener
+            port = listener.server_port
+        return listeners
+
+    def put_instance(self, document: Document, *, vm: str | None = None) -> None:
+        """Replace the VM's document."""
+        self._world.put_instance(vm, document)
+
+    def patch_instance(self, patch: Document, *, vm: str | None = None) -> None:
+        """Apply a JSON merge patch to the VM's document."""
+        self._world.patch_instance(vm, patch)
+
+    def add_event(self, *, vm: str | None = None, **fields: Any) -> Document:
+        """Publish an event and return it as version 2020-07-01 shows it; fields as for POST /events."""
+        return events.event_document(self._world.add_event(vm, fields))
+
+    def start_event(self, event_id: str, *, vm: str | None = None) -> None:
+        """Start an event now, as if its NotBefore had come.
+
+        Raises:
+            KeyError: where there is no such event.
+        """
+        if self._world.change_event(vm, event_id, {"EventStatus": "Started"}) is None:
+            raise KeyError(event_id)
+
+    def remove_event(self, event_id: str, *, vm: str | None = None) -> None:
+        """Take an event away, finished or cancelled.
+
+        Raises:
+            KeyError: where there is no such event.
+        """
+        if not self._world.remove_event(vm, event_id):
+            raise KeyError(event_id)
+
+    def put_faults(self, given: Sequence[Mapping[str, Any]], *, vm: str | None = None) -> None:
+        """Replace the VM's faults; entries as for PUT /faults."""
+        self._world.put_faults(vm, lambda now: faults.faults_from([dict(each) for each in given], now))
+
+    def clear_faults(self, *, vm: str | None = None) -> None:
+        """Let the VM's service work again."""
+        self._world.put_faults(vm, lambda _now: ())
+
+    def requests(self, since: int = 0) -> list[Document]:
+        """Return the log of requests to IMDS, oldest first."""
+        return self._world.requests(since)

@@ -1,0 +1,81 @@
+"""The VMs of one emulator: one by default, or many on addresses of their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.emulator.default_vm import default_vm
+from agent.emulator.faults import Faults
+from agent.emulator.limits import Window
+from agent.emulator.reading import Document, InputError, list_of, merged, object_of, word_of
+from agent.emulator.shape import checked_instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vm:
+    """One VM: what it is, and how its service fares.
+
+    Args:
+        name: compute.name when the emulator started; how the admin side calls it.
+        address: the loopback address of its IMDS; "" means the one that --listen names.
+        asked_for_events: whether scheduled events are switched on, which the first request does.
+    """
+
+    name: str
+    address: str
+    instance: Document
+    faults: Faults = ()
+    window: Window = ()
+    asked_for_events: bool = False
+
+    @property
+    def own_name(self) -> str:
+        """The name that events call it by; it may change."""
+        return str(self.instance.get("compute", {}).get("name", "")) or self.name
+
+    @property
+    def group(self) -> str:
+        """Whom it shares events with: its placement group, or itself alone."""
+        group = str(self.instance.get("compute", {}).get("placementGroupId", ""))
+        return f"placement group {group}" if group else f"vm {self.name}"
+
+
+def one_vm(instance: object = None, azure_environment: str = "AzurePublicCloud") -> tuple[Vm, ...]:
+    """Return a single VM; without a document it is the default one.
+
+    Raises:
+        InputError: for a document that no version could show.
+    """
+    document = checked_instance(default_vm(azure_environment) if instance is None else instance)
+    name = str(document.get("compute", {}).get("name", "")) or "vm"
+    return (Vm(name=name, address="", instance=document),)
+
+
+def fleet_from(given: object, azure_environment: str = "AzurePublicCloud") -> tuple[Vm, ...]:
+    """Read a fleet: [{"address":"127.0.1.5","instance":{merge patch over the default document}}].
+
+    Raises:
+        InputError: for an empty list, an unknown key, or two VMs with one name or one address.
+    """
+    vms = tuple(_vm_from(each, f"$[{index}]", azure_environment) for index, each in enumerate(list_of(given, "$")))
+    if not vms:
+        raise InputError("$: expected at least one VM, found an empty list")
+    _must_differ([vm.name for vm in vms], "instance.compute.name")
+    _must_differ([vm.address for vm in vms], "address")
+    return vms
+
+
+def _vm_from(given: object, path: str, azure_environment: str) -> Vm:
+    entry = object_of(given, path, ("address", "instance"))
+    address = word_of(entry.get("address"), f"{path}.address", "an address such as '127.0.1.5'")
+    document = merged(default_vm(azure_environment), object_of(entry.get("instance", {}), f"{path}.instance"))
+    try:
+        (vm,) = one_vm(document)
+    except InputError as error:
+        raise InputError(f"{path}.instance{str(error).removeprefix('$')}") from None
+    return Vm(name=vm.name, address=address, instance=vm.instance)
+
+
+def _must_differ(values: Sequence[str], field: str) -> None:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise InputError(f"$[{index}].{field}: expected one that no other VM has, found {value!r}")

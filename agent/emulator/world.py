@@ -1,0 +1,252 @@
+"""All that the emulator remembers, behind one lock; time passes when somebody looks."""
+
+import copy
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from agent.emulator import events, telling
+from agent.emulator.answer import answer, approved_ids
+from agent.emulator.errors import too_many
+from agent.emulator.event_input import changed_event, new_event
+from agent.emulator.events import Event, Schedule
+from agent.emulator.exchange import Delivery, Request, Response, segments
+from agent.emulator.faults import Faults, met, spoiled
+from agent.emulator.fleet import Vm
+from agent.emulator.limits import admitted
+from agent.emulator.reading import Document, InputError, merged
+from agent.emulator.scenarios import SCENARIOS, Step, paced
+from agent.emulator.shape import checked_instance
+from agent.emulator.versions import Service
+
+REMEMBERED = 10_000  # requests that the log keeps; enough for hours of one agent's polling
+
+
+def new_event_id() -> str:
+    """Return an id as the service makes them: a GUID in upper case."""
+    return str(uuid.uuid4()).upper()
+
+
+class World:
+    """The VMs, their events, the story being told, and the log of requests.
+
+    Args:
+        clock: seconds since 1970 that never run backwards.
+        rate_limit: requests a second for each VM; None means no limit.
+    """
+
+    def __init__(
+        self, vms: Iterable[Vm], *, service: Service, rate_limit: int | None, clock: Callable[[], float]
+    ) -> None:
+        self._lock = threading.RLock()
+        self._vms = {vm.name: vm for vm in vms}
+        self._schedules: dict[str, Schedule] = {}
+        self._service = service
+        self._rate_limit = rate_limit
+        self._clock = clock
+        self._started = clock()
+        self._telling: telling.Telling | None = None
+        self._log: deque[Document] = deque(maxlen=REMEMBERED)
+        self._count = 0
+
+    @property
+    def vms(self) -> Sequence[Vm]:
+        """All VMs, the first of them the default one of the admin side."""
+        with self._lock:
+            return tuple(self._vms.values())
+
+    def now(self) -> float:
+        """Return the emulator's time: seconds since 1970."""
+        return self._clock()
+
+    # What a VM sees
+
+    def deliver(self, name: str, request: Request) -> Delivery:
+        """Answer a request to a VM's IMDS, and write it into the log."""
+        with self._lock:
+            now = self._advanced()
+            delivery, fault = self._delivery(self._vms[name], request, now)
+            self._record(request, delivery, fault, name, now)
+            return delivery
+
+    def _delivery(self, vm: Vm, request: Request, now: float) -> tuple[Delivery, str | None]:
+        window, passes = admitted(vm.window, now, self._rate_limit)
+        vm = self._keep(replace(vm, window=window))
+        if not passes:
+            return Delivery(response=too_many(request.path, self._service)), None
+        fault, left = met(vm.faults, request.path, now)
+        vm = self._keep(replace(vm, faults=left))
+        if fault is not None:
+            delivery = spoiled(fault, request, self._service, lambda emptied: self._answered(vm, request, now, emptied))
+            return delivery, fault.kind
+        response = self._answered(vm, request, now, ())
+        return Delivery(response=response, seconds=self._first_wait(vm, request)), None
+
+    def _answered(self, vm: Vm, request: Request, now: float, emptied: tuple[str, ...]) -> Response:
+        schedule = self._schedule(vm)
+        response = answer(request, self._service, vm.instance, schedule, emptied)
+        if request.method == "POST" and response.status == 200:  # noqa: PLR2004 OK
+            self._schedules[vm.group] = events.approved(schedule, approved_ids(request), now)
+        return response
+
+    def _first_wait(self, vm: Vm, request: Request) -> float:
+        if vm.asked_for_events or segments(request.path)[1:2] != ["scheduledevents"]:
+            return 0.0
+        self._keep(replace(vm, asked_for_events=True))
+        return self._service.choices.first_events_seconds
+
+    def _record(self, request: Request, delivery: Delivery, fault: str | None, name: str, now: float) -> None:
+        self._count += 1
+        silent = delivery.manner in ("hang", "reset")
+        self._log.append(
+            {
+                "n": self._count,
+                "seconds": round(now - self._started, 6),
+                "method": request.method,
+                "path": request.path,
+                "query": request.query,
+                "status": None if silent else delivery.response.status,
+                "fault": fault,
+                "vm": name,
+            }
+        )
+
+    # What an admin does
+
+    def vm_named(self, name: str | None) -> Vm:
+        """Return a VM, the first one for None.
+
+        Raises:
+            InputError: where no VM has the name.
+        """
+        with self._lock:
+            if name is None:
+                return next(iter(self._vms.values()))
+            if name not in self._vms:
+                raise InputError(f"?vm: expected one of {', '.join(self._vms)}, found {name!r}")
+            return self._vms[name]
+
+    def instance(self, name: str | None) -> Document:
+        """Return a copy of a VM's document in newest form, as it was put."""
+        return copy.deepcopy(self.vm_named(name).instance)
+
+    def put_instance(self, name: str | None, document: object) -> Document:
+        """Replace a VM's document; what it lacks is empty from now on."""
+        with self._lock:
+            self._advanced()
+            checked = copy.deepcopy(checked_instance(document))
+            self._keep(replace(self.vm_named(name), instance=checked))
+            return copy.deepcopy(checked)
+
+    def patch_instance(self, name: str | None, patch: object) -> Document:
+        """Apply a JSON merge patch to a VM's document."""
+        with self._lock:
+            return self.put_instance(name, merged(self.vm_named(name).instance, patch))
+
+    def schedule(self, name: str | None) -> Schedule:
+        """Return the events of a VM's group as they are now."""
+        with self._lock:
+            self._advanced()
+            return self._schedule(self.vm_named(name))
+
+    def add_event(self, name: str | None, given: object) -> Event:
+        """Publish an event to a VM's group."""
+        with self._lock:
+            now = self._advanced()
+            vm = self.vm_named(name)
+            event = new_event(given, event_id=new_event_id(), own_name=vm.own_name, now=now)
+            schedule = self._schedule(vm)
+            if events.named(schedule, event.event_id) is not None:
+                raise InputError(f"$.EventId: expected one that no event has, found {event.event_id!r}")
+            self._schedules[vm.group] = events.added(schedule, event)
+            return event
+
+    def change_event(self, name: str | None, event_id: str, given: object) -> Event | None:
+        """Change an event's fields; None where there is no such event."""
+        with self._lock:
+            now = self._advanced()
+            vm = self.vm_named(name)
+            schedule = self._schedule(vm)
+            event = events.named(schedule, event_id)
+            if event is None:
+                return None
+            changed = replace(changed_event(event, given, now), event_id=event.event_id)
+            self._schedules[vm.group] = events.replaced(schedule, changed)
+            return changed
+
+    def remove_event(self, name: str | None, event_id: str) -> bool:
+        """Take an event away, finished or cancelled; tell whether it was there."""
+        with self._lock:
+            self._advanced()
+            vm = self.vm_named(name)
+            schedule = self._schedule(vm)
+            self._schedules[vm.group] = events.removed(schedule, event_id)
+            return self._schedules[vm.group] is not schedule
+
+    def put_incarnation(self, name: str | None, incarnation: int) -> None:
+        """Set DocumentIncarnation, maybe to a lower number, as a service that restarted shows it."""
+        with self._lock:
+            self._advanced()
+            vm = self.vm_named(name)
+            self._schedules[vm.group] = replace(self._schedule(vm), incarnation=incarnation)
+
+    def put_faults(self, name: str | None, faults: Callable[[float], Faults]) -> None:
+        """Replace a VM's faults by those that begin now."""
+        with self._lock:
+            now = self._advanced()
+            self._keep(replace(self.vm_named(name), faults=faults(now)))
+
+    def begin_scenario(self, name: str | None, scenario: str, speed: float) -> None:
+        """Tell a story from now on, in place of one that is still being told.
+
+        Raises:
+            InputError: where no scenario has the name, or the speed is not above zero.
+        """
+        if scenario not in SCENARIOS:
+            raise InputError(f"$.name: expected one of {', '.join(SCENARIOS)}, found {scenario!r}")
+        if not 0 < speed < float("inf"):
+            raise InputError(f"$.speed: expected a number above 0, found {speed!r}")
+        story = paced(SCENARIOS[scenario], speed)
+        ids = tuple(new_event_id() for _ in story.steps)
+        with self._lock:
+            now = self._advanced()
+            self._telling = telling.Telling(scenario=story, vm=self.vm_named(name).name, begun=now, event_ids=ids)
+
+    def requests(self, since: int = 0) -> list[Document]:
+        """Return the logged requests with a number above `since`, oldest first."""
+        with self._lock:
+            return [dict(entry) for entry in self._log if entry["n"] > since]
+
+    def forget_requests(self) -> None:
+        """Empty the log; numbers go on."""
+        with self._lock:
+            self._log.clear()
+
+    # What passes
+
+    def _keep(self, vm: Vm) -> Vm:
+        self._vms[vm.name] = vm
+        return vm
+
+    def _schedule(self, vm: Vm) -> Schedule:
+        return self._schedules.get(vm.group, Schedule())
+
+    def _advanced(self) -> float:
+        now = self._clock()
+        while self._telling is not None and (due := telling.next_step(self._telling, now)) is not None:
+            self._take_step(self._telling, *due)
+        self._pass_until(now)
+        return now
+
+    def _take_step(self, story: telling.Telling, step: Step, due: float) -> None:
+        self._pass_until(due)
+        vm = self._vms[story.vm]
+        self._schedules[vm.group] = telling.scheduled_by(step, story, self._schedule(vm), vm.own_name, due)
+        self._keep(replace(vm, faults=telling.failing_by(step, vm.faults, due)))
+        self._telling = telling.after(story)
+
+    def _pass_until(self, now: float) -> None:
+        for group, schedule in self._schedules.items():
+            self._schedules[group] = events.advanced(schedule, now)
