@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.controlplane.agents import Agents
 from tests.controlplane.build import programs
 from tests.controlplane.certs import Authority, KeyPair
+from tests.controlplane.installed import BASE, install
 from tests.controlplane.kubeconfig import certificate_user, write_kubeconfig
 from tests.controlplane.nodes import NodeActor, Taint
 from tests.controlplane.pods import PodActor
@@ -121,9 +122,9 @@ class Cluster:
         """Write a kubeconfig with such a token in a file of its own; called again it rotates the token."""
         return self.agents.kubeconfig(node_name, namespace, service_account)
 
-    def install(self, folder: Path) -> str:
-        """Apply a kustomize folder and return what kubectl said; a policy in it takes a moment to bite."""
-        return self.kubectl("apply", "-k", str(folder))
+    def install(self, folder: Path = BASE) -> str:
+        """Apply a kustomize folder with our manifests, wait until its policy holds, and return what kubectl said."""
+        return install(self, folder)
 
     def close(self) -> None:
         self.closing.close()

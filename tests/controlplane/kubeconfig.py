@@ -1,6 +1,7 @@
 """Kubeconfig files: who, where, and whom to trust."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def certificate_user(identity: KeyPair) -> dict[str, str]:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file for its owner alone, whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.touch(mode=0o600)
     partial.write_text(text)
     partial.replace(path)

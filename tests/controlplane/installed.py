@@ -1,0 +1,42 @@
+"""Our manifests on a cluster: applied by kubectl, and waited for until the own-node policy bites."""
+
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.controlplane.session import MERGE, ApiSession
+
+if TYPE_CHECKING:
+    from tests.controlplane.cluster import Cluster
+
+BASE = Path(__file__).resolve().parents[2] / "manifests" / "base"
+POLICY = "imds-agent-own-node"
+PATIENCE = 30.0  # seconds; the API server compiles a new policy within about one
+
+
+def install(cluster: "Cluster", folder: Path = BASE) -> str:
+    """Apply the kustomize folder, wait until its policy refuses what it must, and return what kubectl said."""
+    said = cluster.kubectl("apply", "-k", str(folder))
+    node = cluster.register_node(f"policy-probe-{uuid.uuid4().hex[:8]}")
+    token = cluster.agent_token(node.name)
+    with cluster.new_session(token=token) as session:
+        last = time.monotonic() + PATIENCE
+        while not refuses(session, node.path):
+            if time.monotonic() > last:
+                raise RuntimeError(
+                    f"controlplane: the policy {POLICY} does not refuse a foreign label in {PATIENCE:.0f} s"
+                )
+            time.sleep(0.1)
+    cluster.agents.end_pod(node.name)
+    node.close()
+    node.delete()
+    return said
+
+
+def refuses(session: ApiSession, path: str) -> bool:
+    """Whether the policy, and not only a missing right, refuses a foreign label."""
+    response = session.raw(
+        "PATCH", path, {"metadata": {"labels": {"foreign": "label"}}}, content_type=MERGE, dryRun="All"
+    )
+    return POLICY in response.text
