@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
 from agent.core.document import without_surrogates
@@ -281,12 +282,9 @@ def _annotation(tags: Mapping[str, str]) -> str:
         return whole
     about = {"truncated": True, "count": len(tags), "sha256": sha256(whole.encode()).hexdigest()}
     room = ANNOTATION_LIMIT - len(_json({**about, "tags": {}}))
-    shown: dict[str, str] = {}
-    for name in sorted(tags):
-        room -= len(_json({name: tags[name]}).encode())  # braces stand in for the comma
-        if room < 0:
-            break
-        shown[name] = tags[name]
+    names = sorted(tags)
+    used = accumulate(len(_json({name: tags[name]}).encode()) for name in names)  # braces stand in for the comma
+    shown = {name: tags[name] for name, size in zip(names, used, strict=True) if size <= room}
     return _json({**about, "tags": shown})
 
 
