@@ -1,0 +1,193 @@
+"""Scheduled events: their document by version, and their life, with time as a number."""
+
+import json
+
+import pytest
+
+from agent.emulator import events
+from agent.emulator.event_input import changed_event, new_event
+from agent.emulator.events import Event, Schedule
+from agent.emulator.reading import InputError
+from agent.emulator.shape import compact
+from agent.emulator.versions import Service
+from tests.emulator.asking import DOCUMENTS, document, said
+
+NOW = 1_000_000.0
+VERSIONS = ["2017-03-01", "2017-08-01", "2017-11-01", "2019-01-01", "2019-04-01", "2019-08-01", "2020-07-01"]
+BASE = ["EventId", "EventStatus", "EventType", "ResourceType", "Resources", "NotBefore"]
+FIELDS = dict.fromkeys(VERSIONS[:4], BASE) | {
+    "2019-04-01": [*BASE, "Description"],
+    "2019-08-01": [*BASE, "Description", "EventSource"],
+    "2020-07-01": [*BASE, "Description", "EventSource", "DurationInSeconds"],
+}
+
+
+def an_event(**fields):
+    return Event(**({"event_id": "A", "resources": ("vm_1",), "not_before": NOW + 900} | fields))
+
+
+def scheduled(*all_events):
+    return Schedule(incarnation=1, events=all_events)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_event_has_the_fields_of_its_version_in_the_order_of_the_service(version):
+    response = said(f"/metadata/scheduledevents?api-version={version}", schedule=scheduled(an_event()))
+    shown = json.loads(response.body)
+    assert list(shown) == ["DocumentIncarnation", "Events"]
+    assert list(shown["Events"][0]) == FIELDS[version]
+
+
+def test_only_the_preview_puts_an_underscore_before_the_names_of_vms():
+    names = {version: events.document(scheduled(an_event()), version)["Events"][0]["Resources"] for version in VERSIONS}
+    assert names == {version: ["vm_1"] for version in VERSIONS} | {"2017-03-01": ["_vm_1"]}
+
+
+@pytest.mark.parametrize(
+    ("event_type", "count"), [("Reboot", 7), ("Freeze", 7), ("Redeploy", 7), ("Preempt", 5), ("Terminate", 4)]
+)
+def test_a_version_does_not_show_a_type_that_came_later(event_type, count):
+    schedule = scheduled(an_event(event_type=event_type))
+    assert sum(len(events.document(schedule, version)["Events"]) for version in VERSIONS) == count
+
+
+@pytest.mark.parametrize(("era", "expected"), [("2019", VERSIONS[:5]), ("2021", VERSIONS), ("2025", VERSIONS)])
+def test_an_era_has_the_versions_not_younger_than_itself(era, expected):
+    target = "/metadata/scheduledevents?api-version="
+    assert [v for v in VERSIONS if said(target + v, service=Service(era=era)).status == 200] == expected
+
+
+def test_without_events_the_list_is_empty():
+    response = said("/metadata/scheduledevents?api-version=2020-07-01")
+    assert response.body == b'{"DocumentIncarnation":1,"Events":[]}'
+
+
+def test_the_published_live_migration_is_told_to_the_byte():
+    names = [each.name for each in sorted((DOCUMENTS / "scheduledevents").glob("live-migration-*.json"))]
+    empty, announced, started, gone = (document(f"scheduledevents/{name}") for name in names)
+    given = {key: value for key, value in announced["Events"][0].items() if key != "ResourceType"}
+    schedule = Schedule()
+    assert events.document(schedule) == empty
+    event = new_event(given | {"RemoveAfterSeconds": 300}, event_id="x", own_name="y", now=NOW)
+    # The page's weekday is wrong (11 April 2026 is a Saturday); the emulator's is right.
+    announced["Events"][0]["NotBefore"] = "Sat, 11 Apr 2026 22:26:58 GMT"
+    schedule = events.added(schedule, event)
+    assert compact(events.document(schedule)) == compact(announced)
+    schedule = events.advanced(schedule, event.not_before)
+    assert compact(events.document(schedule)) == compact(started)
+    assert events.document(events.advanced(schedule, event.not_before + 300)) == gone
+
+
+def test_the_published_preemption_is_the_document_of_its_version():
+    printed = document("scheduledevents/preempt-2019-08-01.json")
+    given = {key: value for key, value in printed["Events"][0].items() if key != "ResourceType"}
+    event = new_event(given, event_id="x", own_name="y", now=NOW)
+    assert compact(events.document(scheduled(event), "2019-08-01")) == compact(printed)
+
+
+def test_an_event_starts_when_not_before_has_come_and_not_a_moment_earlier():
+    schedule = scheduled(an_event())
+    assert events.advanced(schedule, NOW + 899.9) is schedule
+    (started,) = events.advanced(schedule, NOW + 900).events
+    assert (started.status, events.event_document(started)["NotBefore"]) == ("Started", "")
+
+
+def test_an_approved_event_starts_at_once_and_lasts_from_then():
+    schedule = events.approved(scheduled(an_event(remove_after=60)), ["a"], NOW + 10)
+    assert [each.status for each in events.advanced(schedule, NOW + 69).events] == ["Started"]
+    assert events.advanced(schedule, NOW + 70).events == ()
+
+
+def test_an_event_without_an_end_stays_until_somebody_removes_it():
+    schedule = events.advanced(scheduled(an_event()), NOW + 10**9)
+    assert [each.status for each in schedule.events] == ["Started"]
+    assert events.removed(schedule, "a").events == ()
+
+
+def test_each_change_counts_so_that_a_client_that_looks_late_sees_the_incarnation_skip():
+    schedule = events.added(Schedule(incarnation=2), an_event(remove_after=60))
+    assert schedule.incarnation == 3
+    assert events.advanced(schedule, NOW + 2000).incarnation == 5
+    assert events.advanced(schedule, NOW).incarnation == 3
+
+
+def test_removing_what_is_not_there_changes_nothing():
+    schedule = scheduled(an_event())
+    assert events.removed(schedule, "B") is schedule
+
+
+def approve(body, schedule):
+    target = "/metadata/scheduledevents?api-version=2020-07-01"
+    return said(target, method="POST", body=body, schedule=schedule)
+
+
+@pytest.mark.parametrize("status", ["Scheduled", "Started"])
+def test_approving_is_answered_200_even_if_somebody_already_did(status):
+    response = approve(b'{"StartRequests":[{"EventId":"a"}]}', scheduled(an_event(status=status)))
+    assert (response.status, response.body) == (200, b"")
+
+
+def test_the_published_body_approves():
+    asked = document("scheduledevents/start-requests-body.json")
+    schedule = scheduled(an_event(event_id=asked["StartRequests"][0]["EventId"].upper()))
+    assert approve(compact(asked), schedule).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"x", b"[]", b"{}", b'{"StartRequests":{}}', b'{"StartRequests":["A"]}', b'{"StartRequests":[{}]}',
+     b'{"StartRequests":[{"EventId":1}]}', b'{"StartRequests":[{"EventId":"B"}]}', b"\xff\xfe",
+     b'{"StartRequests":[{"EventId":"A"},{"EventId":"B"}]}'],
+)  # fmt: skip
+def test_a_malformed_approval_or_an_unknown_event_is_a_bad_request(body):
+    response = approve(body, scheduled(an_event()))
+    assert (response.status, response.body) == (400, b'{ "error": "Bad request" }')
+
+
+def test_a_given_type_is_enough():
+    event = new_event({"EventType": "Redeploy"}, event_id="ID", own_name="own", now=NOW)
+    assert event == Event(event_id="ID", event_type="Redeploy", resources=("own",), not_before=NOW + 900)
+
+
+def test_all_fields_may_be_given():
+    given = {"EventId": "E", "EventType": "Freeze", "EventStatus": "Started", "Resources": ["a", "b"], "Description": "d",
+             "EventSource": "User", "DurationInSeconds": 9, "NotBeforeSeconds": 30, "RemoveAfterSeconds": 5}  # fmt: skip
+    event = new_event(given, event_id="ID", own_name="own", now=NOW)
+    assert event == Event(
+        event_id="E", event_type="Freeze", status="Started", resources=("a", "b"), description="d", source="User",
+        duration=9, not_before=NOW + 30, remove_after=5, started_at=NOW,
+    )  # fmt: skip
+
+
+def test_an_event_without_not_before_waits_for_somebody_to_start_it():
+    event = new_event({"NotBefore": ""}, event_id="ID", own_name="own", now=NOW)
+    assert events.advanced(scheduled(event), NOW + 10**9).events == (event,)
+
+
+def test_changing_a_field_leaves_the_others():
+    event = an_event(description="d")
+    assert changed_event(event, {"DurationInSeconds": 0}, NOW) == an_event(description="d", duration=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ([], "$: expected an object, found []"),
+        ({"EventType": 3}, "$.EventType: expected a type such as 'Reboot', found 3"),
+        ({"EventType": ""}, "$.EventType: expected a type such as 'Reboot', found ''"),
+        ({"EventStatus": None}, "$.EventStatus: expected a status such as 'Started', found None"),
+        ({"Resources": "vm"}, "$.Resources: expected a list, found 'vm'"),
+        ({"Resources": ["vm", 1]}, "$.Resources[1]: expected a string, found 1"),
+        ({"NotBefore": "tomorrow"}, "$.NotBefore: expected a date such as 'Mon, 11 Apr 2026 22:26:58 GMT', found 'tomorrow'"),
+        ({"NotBeforeSeconds": -1}, "$.NotBeforeSeconds: expected seconds, 0 or more, found -1"),
+        ({"DurationInSeconds": "9"}, "$.DurationInSeconds: expected a whole number, found '9'"),
+        ({"DurationInSeconds": True}, "$.DurationInSeconds: expected a whole number, found True"),
+        ({"RemoveAfterSeconds": "x" * 99}, f"$.RemoveAfterSeconds: expected seconds, 0 or more, found '{'x' * 63}..."),
+        ({"Type": "Reboot"}, ("$.Type: expected one of Description, DurationInSeconds, EventId, EventSource, EventStatus, EventType, "
+                             "NotBefore, NotBeforeSeconds, RemoveAfterSeconds, Resources, found this key")),
+    ],
+)  # fmt: skip
+def test_a_wrong_event_is_refused_with_place_expectation_and_finding(given, error):
+    with pytest.raises(InputError) as caught:
+        new_event(given, event_id="ID", own_name="own", now=NOW)
+    assert str(caught.value) == error
