@@ -129,7 +129,8 @@ def read_json(body: bytes | str) -> Place:
             text, object_pairs_hook=_once, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
         )
     except json.JSONDecodeError as error:
-        found = f"{error.msg} at character {error.pos} of {len(text)}" if text.strip() else "an empty body"
+        what = error.msg.removesuffix(" at")
+        found = f"{what} at character {error.pos} of {len(text)}" if text.strip() else "an empty body"
         raise DocumentError("$", "JSON", found) from None  # the error itself holds the body
     except RecursionError:
         raise DocumentError("$", "JSON", "too many nested brackets") from None

@@ -142,5 +142,5 @@ def _start_requests(request: Request, service: Service, schedule: events.Schedul
         return Response(status=400, body=errors.BAD_REQUEST)
     if any(events.named(schedule, each) is None for each in asked):
         status = service.choices.approve_unknown_status
-        return Response() if status == 200 else Response(status=status, body=errors.BAD_REQUEST)  # noqa: PLR2004 OK
+        return Response() if status == 200 else Response(status=status, body=errors.BAD_REQUEST)
     return Response()

@@ -34,7 +34,7 @@ def address_from(text: str) -> Address:
         InputError: where it is not host:port.
     """
     host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:  # noqa: PLR2004 the last port
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise InputError(f"expected an address such as '127.0.0.1:8080', found {text!r}")
     return host, int(port)
 
@@ -72,10 +72,11 @@ class Emulator:
         clock: Callable[[], float] | None = None,
     ) -> None:
         service = Service(era=era, cloud=cloud, choices=choices or Choices())
-        if fleet is None:
-            vms = one_vm(instance, CLOUDS[cloud])
-        else:
-            vms = fleet_from([dict(each) for each in fleet], CLOUDS[cloud])
+        vms = (
+            one_vm(instance, CLOUDS[cloud])
+            if fleet is None
+            else fleet_from([dict(each) for each in fleet], CLOUDS[cloud])
+        )
         self._listen, self._admin = address_from(listen), address_from(admin)
         self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock())
         self._speed = speed

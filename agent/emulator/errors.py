@@ -47,7 +47,7 @@ def is_identity(path: str) -> bool:
 def generic(status: int, path: str, service: Service) -> Response:
     """Return the body that a status has where nothing more is known; empty for a status that nobody described."""
     bodies = GENERIC | GENERIC_IDENTITY if is_identity(path) else GENERIC
-    body = service.choices.gone_body.encode() if status == 410 else bodies.get(status, b"")  # noqa: PLR2004 Gone
+    body = service.choices.gone_body.encode() if status == 410 else bodies.get(status, b"")
     return Response(status=status, body=body)
 
 

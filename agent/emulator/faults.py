@@ -119,7 +119,7 @@ def _or_none(read: Callable[[object, str], Any]) -> Callable[[object, str], Any]
 
 def _status(value: object, path: str) -> int:
     status = whole_of(value, path)
-    if not 200 <= status <= 599:  # noqa: PLR2004 what may follow a request; 1xx would not end it
+    if not 200 <= status <= 599:
         raise wrong(path, "a status from 200 to 599", value)
     return status
 

@@ -87,7 +87,7 @@ class World:
     def _answered(self, vm: Vm, request: Request, now: float, emptied: tuple[str, ...]) -> Response:
         schedule = self._schedule(vm)
         response = answer(request, self._service, vm.instance, schedule, emptied)
-        if request.method == "POST" and response.status == 200:  # noqa: PLR2004 OK
+        if request.method == "POST" and response.status == 200:
             self._schedules[vm.group] = events.approved(schedule, approved_ids(request), now)
         return response
 

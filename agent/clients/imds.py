@@ -1,0 +1,199 @@
+"""The Instance Metadata Service: documents in, values out, and the service's moods waited out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed, wait_random_exponential
+
+from agent import __version__
+from agent.clients.budget import Budget
+from agent.clients.imds_errors import ImdsError, ImdsRefused, ImdsUnavailable, bad_body
+from agent.clients.imds_http import ImdsHttp, Reply
+from agent.clients.imds_versions import (
+    EVENT_VERSIONS,
+    INSTANCE_VERSIONS,
+    Ask,
+    first_good,
+    may_refuse_version,
+    negotiated,
+    read_versions,
+    refuses_version,
+)
+from agent.core.document import DocumentError
+from agent.core.events import EventDocument, read_events
+from agent.core.instance import Instance, read_instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from typing_extensions import Self
+
+__all__ = ["DEFAULT_URL", "Answer", "Imds", "ImdsError", "ImdsRefused", "ImdsUnavailable"]
+
+T = TypeVar("T")
+
+DEFAULT_URL = "http://169.254.169.254"  # HTTP only, and only from inside the VM (Azure's documentation)
+DEADLINE = 90.0  # seconds for one answer with all retries: a 410, and one more try after it
+_GONE_AT_MOST = 70.0  # seconds of 410 while the platform is updated (Azure's documentation)
+_SHORTEST = 0.1  # seconds that a try is given however late it begins
+_HOPELESS = 300.0  # seconds for which the versions of events are not walked again after all were refused
+_PAUSE = wait_fixed(1) + wait_random_exponential(multiplier=0.5, max=15)  # 5xx: at least 1 s (Azure's documentation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Generic[T]):
+    """A good answer.
+
+    Attributes:
+        date: the service's clock; None when it does not say.
+        sha256: of the body as it came, in hex: equal answers can be told without keeping them.
+        version: the api-version asked for; "" for /metadata/versions, which has none.
+    """
+
+    value: T
+    date: datetime | None
+    sha256: str
+    version: str
+
+
+class Imds:
+    """The service at one address, for several threads; one budget of requests for all.
+
+    Args:
+        connect_timeout: seconds; a blocked pod network swallows packets, so waiting longer does not help.
+        read_timeout: seconds.
+        first_events_timeout: seconds for events until they first succeed: that request switches them on, and may take
+            two minutes (Azure's documentation).
+        per_second: requests in any second, retries and version questions included.
+        clock: monotonic seconds.
+        sleep: waits for seconds.
+        seen: told each endpoint and what came of a request, for counting; called from any thread.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        connect_timeout: float = 2.0,
+        read_timeout: float = 5.0,
+        first_events_timeout: float = 120.0,
+        user_agent: str = f"imds-agent/{__version__}",
+        per_second: int = 2,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        seen: Callable[[str, str], None] = lambda _endpoint, _outcome: None,
+    ) -> None:
+        budget = Budget(per_second, clock=clock, sleep=sleep)
+        self._http = ImdsHttp(
+            url, connect_timeout=connect_timeout, user_agent=user_agent, budget=budget, clock=clock, seen=seen
+        )
+        self._read_timeout = read_timeout
+        self._events_timeout = first_events_timeout
+        self._clock = clock
+        self._sleep = sleep
+        self._instance_version = INSTANCE_VERSIONS[0]
+        self._events_version = EVENT_VERSIONS[0]
+        self._hopeless_until = float("-inf")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def instance(self, deadline: float = DEADLINE) -> Answer[Instance]:
+        """Return what the VM is, in the newest version that we know and the service has.
+
+        Args:
+            deadline: seconds for all tries together.
+
+        Raises:
+            ImdsUnavailable: no good answer in time.
+            ImdsRefused: there will be none until somebody changes something.
+        """
+        return self._retried(self._instance, deadline)
+
+    def versions(self, deadline: float = DEADLINE) -> Answer[tuple[str, ...]]:
+        """Return the versions that the service has; before 2020-10-01 it did not tell (404).
+
+        Args:
+            deadline: seconds for all tries together.
+
+        Raises:
+            ImdsUnavailable: no good answer in time.
+            ImdsRefused: there will be none until somebody changes something.
+        """
+        return self._retried(lambda ask: _answer(ask("versions", ""), read_versions, ""), deadline)
+
+    def events(self) -> Answer[EventDocument]:
+        """Return the scheduled events, in one try: the next poll is the retry.
+
+        Raises:
+            ImdsUnavailable: no good answer; that is never "no events".
+            ImdsRefused: there will be none until somebody changes something.
+        """
+        timeout = self._events_timeout
+        reply, version = self._events(lambda endpoint, version: self._http.get(endpoint, version, timeout))
+        answer = _answer(reply, read_events, version)
+        self._events_version = version
+        self._events_timeout = self._read_timeout
+        return answer
+
+    def _retried(self, work: Callable[[Ask], Answer[T]], deadline: float) -> Answer[T]:
+        start = self._clock()
+
+        def ask(endpoint: str, version: str) -> Reply:
+            left = max(start + deadline - self._clock(), _SHORTEST)
+            return self._http.get(endpoint, version, min(self._read_timeout, left))
+
+        def over(state: RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome else None
+            gone = isinstance(error, ImdsError) and error.status == HTTPStatus.GONE
+            patience = min(deadline, _GONE_AT_MOST) if gone else deadline
+            return self._clock() + state.upcoming_sleep > start + patience
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(ImdsUnavailable), wait=_PAUSE, stop=over, sleep=self._sleep, reraise=True
+        )
+        return retrying(work, ask)
+
+    def _instance(self, ask: Ask) -> Answer[Instance]:
+        version = self._instance_version
+        reply = ask("instance", version)
+        if refuses_version(reply):
+            reply, version = negotiated(reply, ask)
+        answer = _answer(reply, lambda body: read_instance(body, version), version)
+        self._instance_version = version
+        return answer
+
+    def _events(self, ask: Ask) -> tuple[Reply, str]:
+        version = self._events_version
+        reply = ask("scheduledevents", version)
+        if not may_refuse_version(reply) or self._clock() < self._hopeless_until:
+            return reply, version
+        others = [each for each in EVENT_VERSIONS if each != version]
+        try:
+            return first_good(reply, "scheduledevents", others, may_refuse_version, ask)
+        except ImdsRefused:
+            self._hopeless_until = self._clock() + _HOPELESS
+            raise
+
+
+def _answer(reply: Reply, read: Callable[[bytes], T], version: str) -> Answer[T]:
+    if reply.status != HTTPStatus.OK:
+        raise reply.error()
+    try:
+        value = read(reply.body)
+    except DocumentError as error:
+        raise bad_body(reply.url, reply.body, error) from error
+    return Answer(value=value, date=reply.date, sha256=sha256(reply.body).hexdigest(), version=version)

@@ -1,0 +1,102 @@
+"""`facts` and `explain-tag`: what IMDS says, what it would become, and why. No Kubernetes needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from agent.commands.output import BOLD, DIM, columns, paint, say, say_json
+from agent.core.instance import Instance, missing
+from agent.core.labelling import written
+from agent.core.labels import explain_labels
+from agent.core.tags import explain_tag, tag_labels
+from agent.daemon.run import imds_client
+
+if TYPE_CHECKING:
+    import argparse
+
+    from agent.settings import Settings
+
+SECRET_FIELDS = ("user_data", "custom_data", "public_keys")
+DEADLINE = 15.0  # seconds a person waits before being told
+
+
+def as_document(instance: Instance) -> dict[str, Any]:
+    """Return the facts as JSON can have them, without what must not be shown."""
+    document = dataclasses.asdict(instance)
+    for name in SECRET_FIELDS:
+        document.pop(name, None)
+    document["tags"] = {tag.name: tag.value for tag in instance.tags}
+    document["os_profile"].pop("admin_username", None)
+    return document
+
+
+def facts(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Show the VM and the labels it would get."""
+    answer = imds_client(settings).instance(deadline=DEADLINE)
+    instance, rules = answer.value, settings.rules().labels
+    groups = {group: written(instance, group, rules) for group in ("facts", "tags")}
+    if arguments.output == "json":
+        labels = {**groups["facts"].labels, **groups["tags"].labels}
+        annotations = {**groups["facts"].annotations, **groups["tags"].annotations}
+        say_json(
+            {
+                "instance": as_document(instance),
+                "missing": missing(instance),
+                "labels": labels,
+                "annotations": annotations,
+            }
+        )
+        return 0
+    _show(instance, settings)
+    _show_labels(instance, settings)
+    return 0
+
+
+def _show(instance: Instance, settings: Settings) -> None:
+    placed = instance.placement
+    rows = [
+        ("VM", f"{instance.name or '?'}  ({instance.vm_size or '?'}, {instance.priority or 'priority not said'})"),
+        ("id", instance.vm_id or "?"),
+        ("region", f"{placed.location or '?'}, {'zone ' + placed.zone if placed.zone else 'no zone'}"),
+        ("domains", f"fault {_number(placed.fault_domain)}, update {_number(placed.update_domain)}"),
+        ("scale set", instance.vm_scale_set_name or "none"),
+        ("tags", f"{len(instance.tags)} from {instance.tags_from or 'nowhere'}"),
+        ("IMDS", f"{settings.imds_url}, api-version {instance.version}"),
+    ]
+    columns((paint(name, BOLD), value) for name, value in rows)
+    if lacking := missing(instance):
+        say(f"  incomplete: {', '.join(lacking)} missing; composite labels wait for a complete answer")
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else str(value)
+
+
+def _show_labels(instance: Instance, settings: Settings) -> None:
+    rules = settings.rules().labels
+    reasons = explain_labels(instance, rules)
+    say("\n" + paint("labels of the VM", BOLD))
+    columns((why.key, why.value or "", paint(why.because, DIM)) for why in reasons if why.value is not None)
+    mapped = tag_labels(instance.tags, rules.tags, rules.domain)
+    say("\n" + paint("labels of its tags", BOLD))
+    columns(
+        (tag.key or "-", tag.label or "", paint("; ".join(tag.because) or f"tag {tag.name}", DIM))
+        for tag in mapped.explained
+    )
+    left_out = [why for why in reasons if why.value is None]
+    say("\n" + paint("not there", BOLD))
+    columns((why.key, paint(why.because, DIM)) for why in left_out)
+
+
+def explain(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Show what one tag becomes, and why."""
+    rules = settings.rules().labels
+    tag = explain_tag(arguments.tag, arguments.value, rules.tags)
+    if arguments.output == "json":
+        say_json(dataclasses.asdict(tag))
+        return 0
+    say(f"{tag.key}={tag.label}" if tag.allowed and tag.label is not None else f"no label for tag {tag.name}")
+    for because in tag.because:
+        say(f"  {because}")
+    return 0

@@ -1,0 +1,193 @@
+"""`plan`, `label`, `hold` and `withdraw`: one look at the real node, or one change of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from agent.clients.cluster import Cluster
+from agent.clients.imds_errors import ImdsError
+from agent.commands.facts import DEADLINE
+from agent.commands.output import BOLD, paint, say, say_json
+from agent.core.actions import Action, ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
+from agent.core.hearing import Hearing, heard
+from agent.core.labels import own_key
+from agent.core.maintenance import Cordon, Notify, decide, own_events
+from agent.core.node import EVENTS, FACTS, HANDOVER, SWEEP, TAGS, NodeView, holds, read_node
+from agent.core.reconcile import Known, Turn, reconcile, vm_name
+from agent.core.sighting import ENOUGH, Sighting, sighted
+from agent.daemon.acts import Acts, node_body
+from agent.daemon.metrics import Metrics
+from agent.daemon.run import access, imds_client
+from agent.settings import Settings, own_node
+
+if TYPE_CHECKING:
+    import argparse
+
+    from agent.clients.imds import Imds
+
+
+def _sight(imds: Imds) -> Sighting:
+    """Look until the facts are settled: a one-shot run must not be less careful than the daemon."""
+    sighting = None
+    for _ in range(ENOUGH):
+        sighting = sighted(sighting, imds.instance(deadline=DEADLINE).value)
+    if sighting is None:
+        raise AssertionError(ENOUGH)
+    return sighting
+
+
+def _listen(imds: Imds) -> Hearing:
+    return heard(Hearing(), imds.events().value, time.monotonic())
+
+
+def _turn(settings: Settings, known: Known, view: NodeView) -> Turn:
+    now, instant = datetime.now(timezone.utc), time.monotonic()
+    return reconcile(known, view, settings.rules(), now=now, instant=instant)
+
+
+def plan(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Show what the daemon would do to the real node now, and why; nothing is written."""
+    imds, node = imds_client(settings), own_node(settings)
+    sighting = _sight(imds)
+    try:
+        hearing, trouble = (_listen(imds), None) if settings.events else (Hearing(), "events are switched off")
+    except ImdsError as error:
+        hearing, trouble = Hearing(), str(error)
+    view = read_node(Cluster(access(settings)).node(node), quorum=True)
+    known = Known(sighting=sighting, hearing=hearing)
+    turn = _turn(settings, known, view)
+    if arguments.output == "json":
+        actions = [{"action": type(action).__name__, **dataclasses.asdict(action)} for action in turn.actions]
+        name = type(turn.plan).__name__.lower() if turn.plan else None
+        say_json(
+            {
+                "node": node,
+                "plan": name,
+                "actions": actions,
+                "holds": [hold.who for hold in turn.holds],
+                "trouble": trouble,
+            }
+        )
+        return 0
+    _show_events(settings, known, view, turn)
+    if trouble:
+        say(f"  no answer about events: {trouble}")
+    _show_actions(turn, view)
+    return 0
+
+
+def _show_events(settings: Settings, known: Known, view: NodeView, turn: Turn) -> None:
+    rules = settings.rules()
+    state = "cordoned" if view.unschedulable else "schedulable"
+    name = type(turn.plan).__name__.lower() if turn.plan else "unknown"
+    say(f"{paint('node', BOLD)} {view.name}: {state}; {paint('plan', BOLD)}: {name}")
+    for event in own_events(known.hearing, vm_name(known.sighting, view, rules.labels.domain)):
+        decision = decide(event, rules.events, datetime.now(timezone.utc))
+        say(f"  {event.type} {event.status} {event.id}: {decision.do}, {decision.because}")
+    if isinstance(turn.plan, Cordon) and turn.plan.waiting_for:
+        say(f"  not given back yet: {turn.plan.waiting_for}")
+    if isinstance(turn.plan, (Cordon, Notify)) and any(event.overridden for event in turn.plan.mark.events):
+        say("  overridden: somebody made the node schedulable during an event")
+    for hold in holds(view, rules.labels.domain):
+        say(f"  held by {hold.who}")
+
+
+def _show_actions(turn: Turn, view: NodeView) -> None:
+    if not turn.actions:
+        say("  nothing to write")
+    for action in turn.actions:
+        for line in _describe(action, view):
+            say(line)
+
+
+def _describe(action: Action, view: NodeView) -> list[str]:
+    match action:
+        case ApplyGroup():
+            wanted = {**action.written.labels, **action.written.annotations}
+            there = {**view.labels, **view.annotations}
+            changed = [
+                f"    {key}: {there.get(key, '(nothing)')} -> {value}"
+                for key, value in wanted.items()
+                if there.get(key) != value
+            ]
+            return [f"  apply {action.group}: {len(wanted)} keys, {len(changed)} to change", *changed]
+        case ApplyMark():
+            what = "mark and cordon" if action.cordon else "mark" if action.mark else "withdraw mark and cordon"
+            return [f"  {what}"]
+        case HandOver():
+            return [f"  hand the cordon over: {', '.join(hold.who for hold in action.holds)}"]
+        case ClearCordon():
+            return ["  clear a cordon of ours whose ownership was lost"]
+        case Sweep():
+            return [f"  remove leftovers: {', '.join((*action.labels, *action.annotations))}"]
+
+
+def label(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Bring labels and annotations of the node up to date once."""
+    node, cluster = own_node(settings), Cluster(access(settings))
+    known = Known(sighting=_sight(imds_client(settings)))
+    view = read_node(cluster.node(node), quorum=True)
+    acts = Acts(cluster, _Quiet(), Metrics(), settings.domain)
+    done = 0
+    for _ in range(4):  # an apply and a sweep for each of two groups
+        wanted = [a for a in _turn(settings, known, view).actions if isinstance(a, (ApplyGroup, Sweep))]
+        for action in wanted:
+            view = acts.carry_out(action, view)
+            done += 1
+        if not wanted:
+            break
+    if arguments.output == "json":
+        say_json({"node": node, "requests": done, "labels": dict(view.labels)})
+    else:
+        say(f"node {node}: {'labels applied' if done else 'nothing to change'}")
+    return 0
+
+
+def hold(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Set or remove the annotation that keeps the node cordoned after our events."""
+    node, cluster = own_node(settings), Cluster(access(settings))
+    value = None if arguments.remove else arguments.reason
+    body = {"metadata": {"annotations": {f"{settings.domain}/hold": value}}}
+    cluster.merge(node, body, manager="imds-agent-hold")
+    say(f"node {node}: {'hold removed' if value is None else 'held: ' + value}")
+    if value is None and any(owner.manager == HANDOVER for owner in read_node(cluster.node(node)).owners):
+        say(f"  it stays cordoned until somebody says: kubectl uncordon {node}")
+    return 0
+
+
+def withdraw(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Take all our fields off the node, or off every node."""
+    cluster = Cluster(access(settings))
+    names = cluster.node_names() if arguments.all else [own_node(settings)]
+    for name in names:
+        _withdraw(cluster, name, settings.domain)
+        say(f"node {name}: withdrawn")
+    return 0
+
+
+def _withdraw(cluster: Cluster, name: str, domain: str) -> None:
+    """Apply nothing under each of our managers, then remove what others own of ours; a held cordon stays."""
+    view = read_node(cluster.node(name), quorum=True)
+    if view.cordon_is_applied_by_us() and holds(view, domain):
+        view = read_node(
+            cluster.apply(name, node_body(view, spec={"unschedulable": True}), manager=HANDOVER, force=True)
+        )
+    for manager in (EVENTS, FACTS, TAGS):
+        view = read_node(cluster.apply(name, node_body(view), manager=manager, force=True))
+    labels = [key for key in view.labels if own_key(key, domain)]
+    annotations = [key for key in view.annotations if own_key(key, domain) and key != f"{domain}/hold"]
+    if labels or annotations:
+        metadata = {"uid": view.uid, "labels": dict.fromkeys(labels), "annotations": dict.fromkeys(annotations)}
+        cluster.merge(name, {"metadata": metadata}, manager=SWEEP)
+
+
+class _Quiet:
+    """A log for one-shot commands: what is worth saying is printed."""
+
+    def info(self, _event: str, **_facts: Any) -> None:
+        """Say nothing."""
+
+    warning = info

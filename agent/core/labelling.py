@@ -1,0 +1,110 @@
+"""The label side of a turn: what each group should say, what may be said already, what that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.core.actions import Action, ApplyGroup, Group, Sweep
+from agent.core.labels import LabelPolicy, Written, fact_labels, own_key, read_identity
+from agent.core.node import FACTS, TAGS, NodeView
+from agent.core.refusal import Refusal, allowed
+from agent.core.tags import tag_labels
+from agent.core.well_known import WellKnown, well_known_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.core.instance import Instance
+    from agent.core.sighting import Sighting
+
+GROUPS: tuple[tuple[Group, str], ...] = (("facts", FACTS), ("tags", TAGS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRules:
+    """What labels depend on besides the VM and the node.
+
+    Attributes:
+        refusals: what admission refused, by group, and still stands.
+    """
+
+    policy: LabelPolicy = field(default_factory=LabelPolicy)
+    well_known: WellKnown = "never"
+    refusals: Mapping[Group, Refusal] = field(default_factory=dict)
+
+
+def another_vm(sighting: Sighting, view: NodeView, domain: str) -> bool:
+    """Return whether the node was labelled for a VM that is not this one: then nothing on it is worth keeping."""
+    identity = read_identity(view.annotations.get(f"{domain}/instance", ""))
+    seen = sighting.instance.vm_id
+    return sighting.agreed > 0 and identity is not None and seen is not None and identity.vm_id not in (None, seen)
+
+
+def kept(standing: Mapping[str, str], desired: Mapping[str, str], *, settled: bool) -> dict[str, str]:
+    """Return what to ask for: all that is desired once the facts are settled, only additions before."""
+    return dict(desired) if settled else {**desired, **standing}
+
+
+def standing(view: NodeView, group: Group, domain: str) -> Written:
+    """Return what stands on the node of one group's keys, whoever put it there."""
+    annotation = f"{domain}/instance" if group == "facts" else f"{domain}/tags"
+    return Written(
+        labels={key: value for key, value in view.labels.items() if own_key(key, domain) == group},
+        annotations={key: value for key, value in view.annotations.items() if key == annotation},
+    )
+
+
+def written(instance: Instance, group: Group, policy: LabelPolicy) -> Written:
+    """Return what one group says of a VM, whatever stands on its node."""
+    if group == "facts":
+        return fact_labels(instance, policy)
+    mapped = tag_labels(instance.tags, policy.tags, policy.domain)
+    return Written(labels=mapped.labels, annotations={f"{policy.domain}/tags": mapped.annotation})
+
+
+def desired(sighting: Sighting, view: NodeView, group: Group, rules: LabelRules) -> Written | None:
+    """Return what one group should look like on this node; None while all of it is refused."""
+    refusal, domain = rules.refusals.get(group), rules.policy.domain
+    if refusal is not None and refusal.everything:
+        return None
+    wanted = written(sighting.instance, group, rules.policy)
+    there = standing(view, group, domain)
+    settled = sighting.settled or another_vm(sighting, view, domain)
+    labels = kept(there.labels, wanted.labels, settled=settled)
+    if group == "facts":
+        labels |= well_known_labels(sighting.instance, view, rules.well_known)
+    return Written(
+        labels=allowed(refusal, labels, labels=True),
+        annotations=allowed(refusal, kept(there.annotations, wanted.annotations, settled=settled), labels=False),
+    )
+
+
+def _differs(standing: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return any(standing.get(key) != value for key, value in wanted.items())
+
+
+def _group_action(sighting: Sighting, view: NodeView, group: Group, manager: str, rules: LabelRules) -> Action | None:
+    wanted = desired(sighting, view, group, rules)
+    if wanted is None:
+        return None
+    ours = view.owner(manager)
+    dropped = ours is not None and (ours.labels - wanted.labels.keys() or ours.annotations - wanted.annotations.keys())
+    if dropped or _differs(view.labels, wanted.labels) or _differs(view.annotations, wanted.annotations):
+        return ApplyGroup(group=group, written=wanted)
+    there = standing(view, group, rules.policy.domain)
+    labels, annotations = (
+        there.labels.keys() - wanted.labels.keys(),
+        there.annotations.keys() - wanted.annotations.keys(),
+    )
+    if (labels or annotations) and group not in rules.refusals:
+        return Sweep(labels=tuple(sorted(labels)), annotations=tuple(sorted(annotations)))
+    return None
+
+
+def label_actions(sighting: Sighting | None, view: NodeView, rules: LabelRules) -> tuple[Action, ...]:
+    """Return what brings labels and annotations of both groups to what they should be; nothing while IMDS is silent."""
+    if sighting is None:
+        return ()
+    found = [_group_action(sighting, view, group, manager, rules) for group, manager in GROUPS]
+    return tuple(action for action in found if action is not None)

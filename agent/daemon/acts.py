@@ -1,0 +1,105 @@
+"""Actions carried out: each becomes one request, or two where somebody else owns a field of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agent.clients.cluster_errors import ClusterConflict
+from agent.core.actions import Action, ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
+from agent.core.labels import own_key
+from agent.core.mark import mark_text
+from agent.core.node import EVENTS, FACTS, HANDOVER, RELEASE, SWEEP, TAGS, NodeView, read_node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.clients.cluster import Cluster
+
+MANAGERS = {"facts": FACTS, "tags": TAGS}
+
+
+def node_body(view: NodeView, *, spec: Mapping[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    """Return an apply body for this very node object: with its uid, a missing or replaced one is refused."""
+    body: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": view.name, "uid": view.uid, **metadata},
+    }
+    return body | ({"spec": dict(spec)} if spec else {})
+
+
+class Acts:
+    """Carries out actions on one node."""
+
+    def __init__(self, cluster: Cluster, log: Any, metrics: Any, domain: str) -> None:
+        """Act through one connection."""
+        self._cluster = cluster
+        self._log = log
+        self._metrics = metrics
+        self._domain = domain
+
+    def carry_out(self, action: Action, view: NodeView) -> NodeView:
+        """Carry out one action on the node in this view; returns the node after it.
+
+        Raises:
+            ClusterError: it was not done.
+        """
+        match action:
+            case ApplyGroup():
+                document = self._apply_group(action, view)
+            case ApplyMark():
+                document = self._apply_mark(action, view)
+            case HandOver():
+                body = node_body(view, spec={"unschedulable": True})
+                document = self._cluster.apply(view.name, body, manager=HANDOVER, force=True)
+                self._log.warning("cordon.handed_over", holds=[hold.who for hold in action.holds])
+            case ClearCordon():
+                document = self._clear_cordon(action, view)
+            case Sweep():
+                gone = {"labels": dict.fromkeys(action.labels), "annotations": dict.fromkeys(action.annotations)}
+                body = {"metadata": {"uid": view.uid, **{kind: keys for kind, keys in gone.items() if keys}}}
+                document = self._cluster.merge(view.name, body, manager=SWEEP)
+                self._log.info("leftovers.removed", labels=action.labels, annotations=action.annotations)
+        return read_node(document, quorum=True)
+
+    def _apply_group(self, action: ApplyGroup, view: NodeView) -> dict[str, Any]:
+        labels, annotations = action.written.labels, action.written.annotations
+        body = node_body(view, labels=labels, annotations=annotations)
+        manager = MANAGERS[action.group]
+        try:
+            document = self._cluster.apply(view.name, body, manager=manager, force=False)
+        except ClusterConflict as conflict:
+            self._log.warning("labels.conflict_found", group=action.group, managers=dict(conflict.managers))
+            self._metrics.conflicts.labels(action.group).inc(len(conflict.managers))
+            # Forced only below our own prefixes: what others said of well-known keys stands.
+            ours = {key: value for key, value in labels.items() if own_key(key, self._domain)}
+            body = node_body(view, labels=ours, annotations=annotations)
+            document = self._cluster.apply(view.name, body, manager=manager, force=True)
+        changed = sorted(key for key in labels if view.labels.get(key) != labels[key])
+        self._log.info("labels.applied", group=action.group, labels=len(labels), changed=changed)
+        self._metrics.labels.labels(action.group).set(len(labels))
+        return document
+
+    def _apply_mark(self, action: ApplyMark, view: NodeView) -> dict[str, Any]:
+        """Apply the mark and the cordon at once, forced: somebody else's `false` would refuse the whole request."""
+        metadata = {"annotations": {f"{self._domain}/events": mark_text(action.mark)}} if action.mark else {}
+        body = node_body(view, spec={"unschedulable": True} if action.cordon else None, **metadata)
+        others = [
+            owner.manager for owner in view.owners if owner.unschedulable and owner.manager not in (EVENTS, HANDOVER)
+        ]
+        if action.cordon and others:
+            self._log.info("cordon.shared", managers=others)
+        return self._cluster.apply(view.name, body, manager=EVENTS, force=True)
+
+    def _clear_cordon(self, action: ClearCordon, view: NodeView) -> dict[str, Any]:
+        body = {
+            "metadata": {
+                "uid": view.uid,
+                "resourceVersion": action.resource_version,
+                "annotations": {f"{self._domain}/events": None},
+            },
+            "spec": {"unschedulable": None},
+        }
+        document = self._cluster.merge(view.name, body, manager=RELEASE)
+        self._log.warning("cordon.cleared", because="its ownership was lost, the mark said that it was ours")
+        return document

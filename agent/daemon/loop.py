@@ -1,0 +1,190 @@
+"""The one writer: look at the node, decide, act, look again.
+
+The loop is the retry: whatever fails is simply not done yet, and the next turn finds it so. An event counts as handled
+when the API server has confirmed the cordon.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent.clients.cluster_errors import (
+    ClusterConflict,
+    ClusterError,
+    ClusterRefused,
+    ClusterUnavailable,
+    NodeMissing,
+    NodeReplaced,
+)
+from agent.core.actions import Action, ApplyGroup, Group
+from agent.core.node import NodeView, read_node
+from agent.core.reconcile import Known, Rules, Turn, reconcile
+from agent.core.refusal import Refusal, refused
+from agent.daemon.acts import Acts
+from agent.daemon.story import Story
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from agent.clients.cluster import Cluster
+    from agent.daemon.board import Board
+    from agent.daemon.metrics import Metrics
+
+ROUNDS = 12  # looks and actions in one turn; more means that somebody undoes what we do, so pause first
+SOON, LATE = 0.5, 60.0  # seconds: first and longest pause after a failure while nothing presses
+PRESSED = 5.0  # seconds: longest pause after a failure while an event waits for its cordon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Where the time comes from: monotonic seconds for intervals, UTC for deadlines."""
+
+    monotonic: Callable[[], float]
+    utc: Callable[[], datetime]
+
+
+def pause_after_failure(failures: int, *, pressed: bool, chance: float, retry_after: float | None = None) -> float:
+    """Return the seconds to wait after so many failures in a row, jittered so that a fleet does not knock at once.
+
+    Args:
+        pressed: an event waits to be confirmed.
+        chance: 0 to 1.
+        retry_after: what the server asked for; at most the longest pause is granted.
+    """
+    longest = PRESSED if pressed else LATE
+    grown = min(longest, SOON * float(2 ** min(failures, 10)))
+    return min(longest, max(grown * (0.5 + chance / 2), retry_after or 0.0))
+
+
+class Loop:
+    """Brings one node to what it should be, for ever."""
+
+    def __init__(
+        self, *, cluster: Cluster, board: Board, rules: Rules, node: str, metrics: Metrics, log: Any, clock: Clock
+    ) -> None:
+        """Own a node; nothing is read yet."""
+        self._cluster = cluster
+        self._board = board
+        self._rules = rules
+        self._node = node
+        self._log = log
+        self._clock = clock
+        self._metrics = metrics
+        self._acts = Acts(cluster, log, metrics, rules.labels.domain)
+        self._story = Story(log, metrics, rules)
+        self._refusals: dict[Group, Refusal] = {}
+        self._view: NodeView | None = None
+        self._written = "0"  # the resourceVersion of our last write: no look may be older
+        self._look_at = 0.0
+        self._failures = 0
+
+    def run(self) -> None:
+        """Turn until told to stop."""
+        while not self._board.stopping.is_set():
+            self._board.wait(self.turn())
+
+    def turn(self) -> float:
+        """Do all that can be done now; returns the seconds to wait for news before the next turn."""
+        try:
+            pause = self._turn()
+        except ClusterError as error:
+            self._failures += 1
+            pause = self._failed(error)
+        else:
+            self._failures = 0
+        self._board.attempted("loop", self._clock.monotonic())
+        return pause
+
+    def _failed(self, error: ClusterError) -> float:
+        pressed = self._pressed()
+        self._story.failed(self._node, error, self._failures)
+        self._view = None
+        retry_after = error.retry_after if isinstance(error, ClusterUnavailable) else None
+        return pause_after_failure(self._failures, pressed=pressed, chance=random.random(), retry_after=retry_after)  # noqa: S311
+
+    def _pressed(self) -> bool:
+        return bool(self._board.facts().hearing.present())
+
+    def _known(self) -> Known:
+        facts = self._board.facts()
+        return Known(sighting=facts.sighting, hearing=facts.hearing, refusals=self._refusals)
+
+    def _decide(self, view: NodeView) -> Turn:
+        now, instant = self._clock.utc(), self._clock.monotonic()
+        return reconcile(self._known(), view, self._rules, now=now, instant=instant)
+
+    def _turn(self) -> float:
+        due = self._clock.monotonic() >= self._look_at
+        view, fresh = (self._look("full"), True) if self._view is None else (self._view, False)
+        if due and not fresh:
+            view, fresh = self._look("full" if view.full else "metadata"), True
+        turn = self._decide(view)
+        for _ in range(ROUNDS):
+            if turn.look:
+                view, fresh = self._look(turn.look), True
+            elif turn.actions and not fresh:
+                view, fresh = self._look("full"), True
+            elif turn.actions:
+                view = self._act(turn, view)
+            else:
+                break
+            turn = self._decide(view)
+        return self._settle(view, turn)
+
+    def _settle(self, view: NodeView, turn: Turn) -> float:
+        """Remember the view, tell the story, choose when to look again."""
+        instant = self._clock.monotonic()
+        self._view = view
+        if turn.plan is not None:
+            self._story.told(self._known(), view, turn, utc=self._clock.utc(), instant=instant)
+        self._board.events_wanted_by_mark(marked=f"{self._rules.labels.domain}/events" in view.annotations)
+        pause = turn.pause * (random.uniform(0.8, 1.2) if turn.pause > 30 else 1.0)  # noqa: S311 - a fleet in step
+        self._look_at = instant + pause
+        return pause
+
+    def _look(self, how: str) -> NodeView:
+        """Read the node.
+
+        Args:
+            how: `metadata` from the API server's cache, `full` likewise but not older than our last write, `quorum` from etcd.
+        """
+        if how == "quorum" or self._view is None:
+            document, quorum = self._cluster.node(self._node), True
+        else:
+            only = how == "metadata"
+            document = self._cluster.node(self._node, metadata_only=only, resource_version=self._written)
+            quorum = False
+        self._board.answered("node", self._clock.monotonic())
+        view = self._view = read_node(document, quorum=quorum)
+        return view
+
+    def _act(self, turn: Turn, view: NodeView) -> NodeView:
+        """Carry out a turn's actions in order; returns the node after the last one."""
+        self._story.acting(turn, view)
+        for action in turn.actions:
+            try:
+                view = self._acts.carry_out(action, view)
+            except ClusterRefused as refusal:
+                if not self._left_out(action, refusal):
+                    raise
+            except (NodeReplaced, NodeMissing):
+                self._written = "0"
+                raise
+            except ClusterConflict:  # the object changed under us, or the node is another one: look again
+                return self._look("quorum")
+            else:
+                self._written = view.resource_version
+        return view
+
+    def _left_out(self, action: Action, refusal: ClusterRefused) -> bool:
+        """Leave out what admission refused of a group; returns False where that is not ours to decide."""
+        if not isinstance(action, ApplyGroup) or refusal.status not in (403, 422):
+            return False
+        keys = [*action.written.labels, *action.written.annotations]
+        now = self._clock.monotonic()
+        self._refusals[action.group] = refused(self._refusals.get(action.group), refusal.message, keys, now)
+        self._story.refused(action.group, self._refusals[action.group], refusal)
+        return True

@@ -1,0 +1,159 @@
+"""Two threads that look at IMDS and say what changed; they decide nothing.
+
+A slow IMDS cannot stall what the loop does, and the first events call, which may take two minutes, cannot delay labels.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+from agent.clients.imds_errors import ImdsError, ImdsRefused
+from agent.core.hearing import heard
+from agent.core.sighting import Sighting, sighted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.clients.imds import Imds
+    from agent.daemon.board import Board
+
+SAY_AGAIN = 300.0  # seconds between two warnings about the same trouble
+EVENTS_BACKOFF = 2.0  # seconds at most between two polls of events: a Preempt gives thirty
+IMDS_DEADLINE = (
+    90.0  # seconds for one look at the instance, retries included: a 410 may last 70 (Azure's documentation)
+)
+
+
+class Trouble:
+    """One partner's failures, said when they begin, now and then while they last, and when they end."""
+
+    def __init__(self, log: Any, clock: Callable[[], float], what: str) -> None:
+        """Begin well."""
+        self._log = log
+        self._clock = clock
+        self._what = what
+        self._since: float | None = None
+        self._said = 0.0
+
+    def failed(self, error: ImdsError) -> None:
+        """Say it, unless it was said lately."""
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        elif now - self._said < SAY_AGAIN:
+            return
+        self._said = now
+        level = self._log.error if isinstance(error, ImdsRefused) else self._log.warning
+        level("imds.failed", what=self._what, error=str(error), seconds=round(now - self._since))
+
+    def ended(self) -> None:
+        """Say that it is over, if there was any."""
+        if self._since is not None:
+            self._log.info("imds.recovered", what=self._what, seconds=round(self._clock() - self._since))
+            self._since = None
+
+
+def instance_pause(sighting: Sighting | None, *, interval: float, confirm: float, chance: float) -> float:
+    """Return the seconds until the next look at the instance, a fifth more or less so that a fleet does not march in step.
+
+    Soon while nothing is settled: a change of the VM waits for its third agreeing answer.
+    """
+    return (interval if sighting is not None and sighting.settled else confirm) * (0.8 + 0.4 * chance)
+
+
+class InstancePoller(threading.Thread):
+    """Looks at the VM's metadata every few minutes."""
+
+    def __init__(
+        self, imds: Imds, board: Board, log: Any, *, interval: float, confirm: float, clock: Callable[[], float]
+    ) -> None:
+        """Prepare to look; times are in seconds."""
+        super().__init__(name="instance", daemon=True)
+        self._imds = imds
+        self._board = board
+        self._log = log
+        self._interval, self._confirm = interval, confirm
+        self._clock = clock
+        self._trouble = Trouble(log, clock, "instance")
+        self._sighting: Sighting | None = None
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        while not self._board.stopping.is_set():
+            self.look()
+            chance = random.random()  # noqa: S311
+            self._board.stopping.wait(
+                instance_pause(self._sighting, interval=self._interval, confirm=self._confirm, chance=chance)
+            )
+
+    def look(self) -> None:
+        """Look once and tell the board."""
+        try:
+            answer = self._imds.instance(deadline=IMDS_DEADLINE)
+        except ImdsError as error:
+            self._trouble.failed(error)
+        else:
+            self._trouble.ended()
+            before, self._sighting = self._sighting, sighted(self._sighting, answer.value)
+            if before is None or before.instance != self._sighting.instance:
+                placed = answer.value.placement
+                self._log.info(
+                    "instance.changed" if before else "instance.seen",
+                    name=answer.value.name,
+                    zone=placed.zone,
+                    fault_domain=placed.fault_domain,
+                    update_domain=placed.update_domain,
+                    tags_from=answer.value.tags_from,
+                    complete=self._sighting.agreed > 0,
+                )
+            self._board.answered("imds", self._clock())
+            self._board.put_sighting(self._sighting)
+        self._board.attempted("instance", self._clock())
+
+
+class EventsPoller(threading.Thread):
+    """Looks at the scheduled events every second while anybody wants to know."""
+
+    def __init__(self, imds: Imds, board: Board, log: Any, *, interval: float, clock: Callable[[], float]) -> None:
+        """Prepare to look; times are in seconds."""
+        super().__init__(name="events", daemon=True)
+        self._imds = imds
+        self._board = board
+        self._log = log
+        self._interval = interval
+        self._clock = clock
+        self._trouble = Trouble(log, clock, "events")
+        self._unreadable: tuple[str, ...] = ()
+
+    def run(self) -> None:
+        """Look until told to stop; polls begin `interval` apart, however long an answer takes."""
+        while not self._board.stopping.is_set():
+            begun = self._clock()
+            good = self.look() if self._board.events_wanted.is_set() else self._rest()
+            longest = self._interval if good else min(max(self._interval, EVENTS_BACKOFF), 2 * self._interval)
+            self._board.stopping.wait(max(0.0, begun + longest - self._clock()))
+
+    def _rest(self) -> bool:
+        self._board.attempted("events", self._clock())
+        return True
+
+    def look(self) -> bool:
+        """Look once and tell the board; returns whether the answer was good."""
+        try:
+            answer = self._imds.events()
+        except ImdsError as error:
+            self._trouble.failed(error)
+            return False
+        else:
+            self._trouble.ended()
+            now = self._clock()
+            if answer.value.unreadable and answer.value.unreadable != self._unreadable:
+                self._log.error("events.unreadable", error=list(answer.value.unreadable)[:5])
+            self._unreadable = answer.value.unreadable
+            self._board.answered("events", now)
+            self._board.put_hearing(heard(self._board.facts().hearing, answer.value, now))
+            return True
+        finally:
+            self._board.attempted("events", self._clock())

@@ -1,0 +1,149 @@
+"""What an operator reads: the log as a story, and the same facts as metrics. Said when it changes, not at each look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissing
+from agent.core.actions import ApplyMark, Group
+from agent.core.events import ScheduledEvent, event_key
+from agent.core.maintenance import Cordon, Notify, Plan, Release, decide, own_events
+from agent.core.reconcile import Known, Rules, Turn, vm_name
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from agent.core.node import NodeView
+    from agent.core.refusal import Refusal
+    from agent.daemon.metrics import Metrics
+
+SAY_AGAIN = 20  # failures in a row between two warnings: once at first, then about every quarter of an hour
+
+
+def plan_name(plan: Plan) -> str:
+    """Return the plan's name as metrics and log show it."""
+    return type(plan).__name__.lower()
+
+
+class Story:
+    """Remembers what was said last, so that nothing is said twice."""
+
+    def __init__(self, log: Any, metrics: Metrics, rules: Rules) -> None:
+        """Begin with nothing said."""
+        self._log = log
+        self._metrics = metrics
+        self._rules = rules
+        self._told: set[tuple[str, str, str]] = set()
+        self._confirmed: set[str] = set()
+        self._said: dict[str, object] = {}
+        self._failing = False
+
+    def _new(self, subject: str, value: object) -> bool:
+        changed = self._said.get(subject) != value
+        self._said[subject] = value
+        return changed
+
+    def acting(self, turn: Turn, view: NodeView) -> None:
+        """Say the turn in one sentence before it is carried out."""
+        if turn.override:
+            self._metrics.overrides.inc()
+            self._log.warning("cordon.overridden", node=view.name, because="somebody made the node schedulable")
+        if turn.plan is None or not any(isinstance(action, ApplyMark) for action in turn.actions):
+            return
+        plan, facts = turn.plan, {"node": view.name, "plan": plan_name(turn.plan)}
+        match plan:
+            case Cordon():
+                ids = [event.id for event in plan.mark.events if event.cordons]
+                self._log.info("node.cordon_wanted", **facts, event_id=ids, already=bool(view.unschedulable))
+            case Notify():
+                self._log.info("node.mark_wanted", **facts, event_id=[event.id for event in plan.mark.events])
+            case Release():
+                self._log.info("node.release_wanted", **facts, holds=[hold.who for hold in turn.holds])
+            case _:
+                pass
+
+    def told(self, known: Known, view: NodeView, turn: Turn, *, utc: datetime, instant: float) -> None:
+        """Say what this turn ended with, where it differs from the last one."""
+        self._recovered(view.name)
+        plan = turn.plan
+        if plan is None:
+            return
+        name = vm_name(known.sighting, view, self._rules.labels.domain)
+        own = own_events(known.hearing, name)
+        for event in own:
+            self._tell_event(event, utc)
+        self._metrics.set_events(dict(Counter((event.type, event.status) for event in own)))
+        self._metrics.set_plan(plan_name(plan))
+        self._metrics.hold.set(bool(turn.holds))
+        marks = plan.mark.events if isinstance(plan, (Cordon, Notify)) else ()
+        self._metrics.override.set(any(event.overridden for event in marks))
+        if isinstance(plan, Cordon) and view.unschedulable:
+            self._confirm(known, [event.id for event in marks if event.cordons], view.name, instant)
+            if plan.waiting_for and self._new("waiting", plan.waiting_for):
+                self._log.info("node.release_waiting", node=view.name, because=plan.waiting_for)
+        cordoned = bool(view.unschedulable) if view.full else None
+        state = (plan_name(plan), cordoned, tuple(hold.who for hold in turn.holds))
+        if cordoned is not None and self._new("state", state):
+            self._log.info("node.reconciled", node=view.name, plan=state[0], cordoned=cordoned, holds=list(state[2]))
+        present = {event_key(event.id) for event in own}
+        self._told = {key for key in self._told if key[0] in present}
+        self._confirmed &= present
+
+    def _tell_event(self, event: ScheduledEvent, utc: datetime) -> None:
+        decision = decide(event, self._rules.events, utc)
+        key = (event_key(event.id), event.status, decision.do)
+        if key in self._told:
+            return
+        first = not any(told[0] == key[0] for told in self._told)
+        self._told.add(key)
+        notice = (event.not_before - utc).total_seconds() if event.not_before else None
+        if first and notice is not None:
+            self._metrics.notice_seconds.observe(max(0.0, notice))
+        self._log.info(
+            "event.seen",
+            event_id=event.id,
+            event_type=event.type,
+            status=event.status,
+            not_before=event.not_before.isoformat() if event.not_before else None,
+            duration=event.duration,
+            source=event.source,
+            decision=decision.do,
+            because=decision.because,
+        )
+
+    def _confirm(self, known: Known, event_ids: list[str], node: str, instant: float) -> None:
+        for event_id in event_ids:
+            key = event_key(event_id)
+            seen = known.hearing.first_seen.get(key)
+            if key in self._confirmed or seen is None:
+                continue
+            self._confirmed.add(key)
+            self._metrics.cordon_seconds.observe(instant - seen)
+            self._log.info("node.cordoned", node=node, event_id=event_id, seconds=round(instant - seen, 3))
+
+    def failed(self, node: str, error: ClusterError, failures: int) -> None:
+        """Say that a turn failed: at first, and now and then while it goes on."""
+        self._failing = True
+        if isinstance(error, NodeMissing):
+            if self._new("missing", "yes"):
+                self._log.warning("node.missing", node=node, error=str(error))
+        elif isinstance(error, ClusterRefused):
+            if self._new("refused", str(error)) or failures % SAY_AGAIN == 0:
+                self._log.error("node.refused", node=node, error=str(error))
+        elif failures == 1 or failures % SAY_AGAIN == 0:
+            self._log.warning("cluster.unavailable", node=node, error=str(error), failures=failures)
+
+    def _recovered(self, node: str) -> None:
+        if self._failing:
+            self._failing = False
+            self._said.pop("missing", None)
+            self._said.pop("refused", None)
+            self._log.info("cluster.recovered", node=node)
+
+    def refused(self, group: Group, refusal: Refusal, error: ClusterRefused) -> None:
+        """Say once what admission refused and what is left out for it."""
+        self._metrics.refused.labels(group).set(1)
+        left_out = "everything" if refusal.everything else "labels" if refusal.labels else sorted(refusal.keys)
+        if self._new(f"refusal-{group}", left_out):
+            self._log.error("labels.refused", group=group, left_out=left_out, error=error.message[:256])

@@ -1,0 +1,46 @@
+"""Log events: set up once, at the edge; secrets are masked whatever a caller passes."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+# Keys whose values are never shown, in any spelling. IMDS has the first three; the others belong to HTTP and Kubernetes.
+SECRET = re.compile(
+    r"custom_?data|user_?data|public_?keys?|key_?data|token|authorization|password|secret", re.IGNORECASE
+)
+BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]+|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]+")
+
+
+def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace secrets by `***`: whole values by their key, bearer tokens and JWTs inside any text."""
+    for key, value in event.items():
+        if key != "event" and SECRET.search(key):
+            event[key] = "***"
+        elif isinstance(value, str):
+            event[key] = BEARER.sub("***", value)
+    return event
+
+
+def set_up(*, level: str, form: str, stream: TextIO = sys.stderr) -> Any:
+    """Return the process's logger; everything goes to one stream, standard error by default."""
+    console = form == "console" or (form == "auto" and stream.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it repeats what our errors already say
+    return structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            mask_secrets,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+    )
