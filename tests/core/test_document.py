@@ -94,7 +94,7 @@ def test_half_a_surrogate_pair_becomes_a_character_that_can_be_written():
     [
         (b"", "$: expected JSON, found an empty body"),
         (b" \n", "$: expected JSON, found an empty body"),
-        (b'{"userData":"hunter2', "$: expected JSON, found Unterminated string starting at at character 12 of 20"),
+        (b'{"userData":"hunter2', "$: expected JSON, found Unterminated string starting at character 12 of 20"),
         (b"<html>", "$: expected JSON, found Expecting value at character 0 of 6"),
         (b'{"a":"\xff"}', "$: expected UTF-8, found byte 0xff at 6 of 9"),
         (b'{"a":NaN}', "$: expected JSON, found NaN"),
