@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = (3, 10)
 NEWER = ["python3.13", "python3.12", "python3.11", "python3.10", "python3.14"]
 
 
-def fail(line):
+def fail(line) -> NoReturn:
     print("setup: " + line, file=sys.stderr)
     raise SystemExit(1)
 
@@ -28,20 +29,22 @@ def suitable_python():
         path = shutil.which(name)
         if path and subprocess.call([path, "-c", "pass"]) == 0:
             return path
-    fail("Python 3.10 or newer is needed; found %d.%d (Debian, Ubuntu: apt-get install python3)" % sys.version_info[:2])
+    found = ".".join(map(str, sys.version_info[:2]))
+    fail(f"Python 3.10 or newer is needed; found {found} (Debian, Ubuntu: apt-get install python3)")
 
 
 def main():
     venv = Path(os.environ.get("VENV") or ROOT / ".venv")
     lock = ROOT / "requirements-dev.lock"
-    wanted = hashlib.sha256(lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    sources = lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + bytes(ROOT)
+    wanted = hashlib.sha256(sources).hexdigest()
     stamp = venv / "made-from"
     python = suitable_python()
     if stamp.exists() and stamp.read_text() == wanted and (venv / "bin" / "python").exists():
         return
     if subprocess.call([python, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL) != 0:
         fail("the venv module is missing (Debian, Ubuntu: apt-get install python3-venv)")
-    print("setup: making %s (once; about a minute)" % venv, flush=True)
+    print(f"setup: making {venv} (once; about a minute)", flush=True)
     subprocess.check_call([python, "-m", "venv", "--clear", str(venv)])
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     for arguments in (["--require-hashes", "-r", str(lock)], ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]):

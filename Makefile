@@ -1,0 +1,40 @@
+# Two commands for a newcomer: make demo, make test. Everything they need is set up by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PARALLEL ?= 2
+
+.PHONY: help demo test check bench stress setup lock clean
+help:
+	@echo "make demo   the agent at work on a real control plane, in this terminal (KEEP=1 leaves it running)"
+	@echo "make test   all tests, against the same real parts"
+	@echo "make check  format, lint, types, import contracts      make bench   measurements (QUICK=1: minutes)"
+	@echo "make stress long runs of the tests that look for rare faults"
+
+setup:
+	@VENV=$(VENV) $(PYTHON) tests/bootstrap.py
+
+demo: setup
+	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
+
+test: setup
+	@$(BIN)/python -m tests.controlplane.build
+	@$(BIN)/python -m pytest -q -n $(PARALLEL) --dist loadfile --cov --cov-report= && $(BIN)/python -m coverage report --include='agent/core/*' --fail-under=100
+
+check: setup
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+
+stress: setup
+	@IMDS_AGENT_KILLS=200 $(BIN)/python -m pytest -q tests/promises/test_kill_nine.py
+	@IMDS_AGENT_STORIES=200 $(BIN)/python -m pytest -q tests/story
+
+# Needs uv; the two files are what everybody installs from.
+lock:
+	@uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist
