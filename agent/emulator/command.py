@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         emulator = _made(arguments)
         _answer_until_told(emulator, arguments.output)
     except InputError as error:
-        return _refused(str(error))
+        return _refused(str(error).replace("$.name:", "--scenario:").replace("$.speed:", "--speed:"))
     except OSError as error:
         return _refused(f"cannot listen on {arguments.listen} or {arguments.admin}: {error.strerror or error}")
     return 0
@@ -77,11 +78,13 @@ def main() -> int:
 
 def _made(arguments: argparse.Namespace) -> "Emulator":
     from agent.emulator.emulator import Emulator  # noqa: PLC0415 lazy: --help stays quick
+    from agent.emulator.fleet import fleet_from  # noqa: PLC0415
+    from agent.emulator.shape import checked_instance  # noqa: PLC0415
     from agent.emulator.unconfirmed import with_choices  # noqa: PLC0415
 
     return Emulator(
-        instance=_document(arguments.instance),
-        fleet=_document(arguments.fleet),
+        instance=_document(arguments.instance, checked_instance),
+        fleet=_document(arguments.fleet, fleet_from),
         scenario=arguments.scenario,
         speed=arguments.speed,
         era=arguments.era,
@@ -93,18 +96,23 @@ def _made(arguments: argparse.Namespace) -> "Emulator":
     )
 
 
-def _document(name: str | None) -> Any:
+def _document(name: str | None, check: Callable[[object], object]) -> Any:
+    """Read a file that must pass the check; None where none is named."""
     from agent.emulator.reading import InputError  # noqa: PLC0415
 
     if name is None:
         return None
     try:
         with open(name, encoding="utf-8") as file:  # noqa: PTH123 pathlib would cost its import
-            return json.load(file)
+            document = json.load(file)
+        check(document)
     except OSError as error:
         raise InputError(f"{name}: {error.strerror}") from error
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
     except ValueError as error:
         raise InputError(f"{name}: expected JSON: {error}") from error
+    return document
 
 
 def _answer_until_told(emulator: "Emulator", output: str) -> None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 FIRST = "2017-04-02"  # the preview 2017-03-01 is taken to show the same (unconfirmed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Leaf:
     """A string; "" where it does not apply."""
 
@@ -20,7 +20,7 @@ class Leaf:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
     """An object; present with empty leaves where it does not apply."""
 
@@ -29,7 +29,7 @@ class Node:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
     """An array of objects; [] where it does not apply."""
 

@@ -1,5 +1,6 @@
 """A VM's document as one version of the service shows it: a subset of fields, all present, in alphabetical order."""
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -43,10 +44,15 @@ def compact(value: object) -> bytes:
 
 def _shaped_node(node: Node, value: Mapping[str, Any], version: str) -> Document:
     return {
-        name: _shaped_field(node.fields[name], value.get(name), version)
-        for name in sorted(node.fields)
-        if node.fields[name].since <= version and (name in value or not node.fields[name].optional)
+        name: _shaped_field(field, value.get(name), version)
+        for name, field in _fields_of(node, version)
+        if name in value or not field.optional
     }
+
+
+@functools.cache
+def _fields_of(node: Node, version: str) -> tuple[tuple[str, Field], ...]:
+    return tuple((name, field) for name, field in sorted(node.fields.items()) if field.since <= version)
 
 
 def _shaped_field(field: Field, value: Any, version: str) -> Any:
