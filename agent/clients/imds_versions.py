@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,6 +24,7 @@ INSTANCE_VERSIONS = (
     "2019-04-30", "2019-03-11", "2019-02-01", "2018-10-01", "2018-04-02", "2018-02-01", "2017-12-01", "2017-10-01",
     "2017-08-01", "2017-04-02", "2017-03-01",
 )  # fmt: skip
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # Scheduled events have versions of their own (Azure's documentation); 2020-07-01 is still the newest.
 EVENT_VERSIONS = ("2020-07-01", "2019-08-01", "2019-04-01", "2019-01-01", "2017-11-01", "2017-08-01", "2017-03-01")
 
@@ -52,14 +54,14 @@ def negotiated(refusal: Reply, ask: Ask) -> tuple[Reply, str]:
         ImdsUnavailable: a question was not answered.
         ImdsRefused: no known version is there.
     """
-    offered = best(_offered(ask))
-    if offered is not None:
-        return first_good(refusal, "instance", [offered], refuses_version, ask)
-    hint = best(_hint(refusal) or _hint(ask("instance", "")))
-    if hint is None:
+    offered = usable(_offered(ask))
+    if offered:
+        return first_good(refusal, "instance", offered, refuses_version, ask)
+    hint = usable(_hint(refusal) or _hint(ask("instance", "")))
+    if not hint:
         return first_good(refusal, "instance", INSTANCE_VERSIONS[1:], refuses_version, ask)
-    good = first_good(refusal, "instance", [hint], refuses_version, ask)
-    for version in (each for each in reversed(INSTANCE_VERSIONS) if each > hint):
+    good = first_good(refusal, "instance", hint, refuses_version, ask)
+    for version in (each for each in reversed(INSTANCE_VERSIONS) if each > good[1]):
         reply = ask("instance", version)
         if reply.status != HTTPStatus.OK:
             break
@@ -94,11 +96,11 @@ def read_versions(body: bytes) -> tuple[str, ...]:
     return tuple(version for each in place.each() if (version := each.text()))
 
 
-def best(offered: Iterable[str]) -> str | None:
-    """Return the newest version that we know of those offered, else the oldest one that is newer than all we know."""
-    there = set(offered)
-    known = next((version for version in INSTANCE_VERSIONS if version in there), None)
-    return known or min((version for version in there if version > INSTANCE_VERSIONS[0]), default=None)
+def usable(offered: Iterable[str]) -> tuple[str, ...]:
+    """Return the versions to try of those offered: the known ones, newest first, else the first that came after them."""
+    there = {version for version in offered if _VERSION.fullmatch(version)}
+    known = tuple(version for version in INSTANCE_VERSIONS if version in there)
+    return known or tuple(sorted(version for version in there if version > INSTANCE_VERSIONS[0]))[:1]
 
 
 def _offered(ask: Ask) -> tuple[str, ...]:
