@@ -98,7 +98,7 @@ class Admin:
             self._world.forget_requests()
             return _OK, []
         since = query.get("since", "0")
-        if not (since.isascii() and since.isdigit()):
+        if not (since.isascii() and since.isdigit() and len(since) < 16):
             raise wrong("?since", "a number", since)
         return _OK, self._world.requests(int(since))
 
@@ -115,7 +115,7 @@ class Admin:
 def _given(request: Request) -> Any:
     try:
         return json.loads(request.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"$: expected JSON: {error}") from None
 
 

@@ -38,7 +38,7 @@ def approved_ids(request: Request) -> tuple[str, ...]:
     """
     try:
         document = json.loads(request.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"$: expected JSON: {error}") from None
     asked = list_of(object_of(document, "$").get("StartRequests"), "$.StartRequests")
     entries = [object_of(each, f"$.StartRequests[{index}]") for index, each in enumerate(asked)]

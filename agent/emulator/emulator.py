@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -65,35 +65,34 @@ class Emulator:
         rate_limit: int | None = 5,
         speed: float = 1.0,
         scenario: str | None = None,
-        fleet: Sequence[Mapping[str, Any]] | None = None,
+        fleet: Sequence[Document] | None = None,
         listen: str = "127.0.0.1:0",
         admin: str = "127.0.0.1:0",
         choices: Choices | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         service = Service(era=era, cloud=cloud, choices=choices or Choices())
-        vms = (
-            one_vm(instance, CLOUDS[cloud])
-            if fleet is None
-            else fleet_from([dict(each) for each in fleet], CLOUDS[cloud])
-        )
+        if instance is not None and fleet is not None:
+            raise InputError("expected an instance or a fleet, found both")
+        vms = one_vm(instance, CLOUDS[cloud]) if fleet is None else fleet_from(list(fleet), CLOUDS[cloud])
         self._listen, self._admin = address_from(listen), address_from(admin)
         self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock())
         self._speed = speed
         if scenario is not None:
             self._world.begin_scenario(None, scenario, speed)
-        self._doors = Doors()
+        self._closing = contextlib.ExitStack()
         self.urls: dict[str, str] = {}
         self.admin_url = ""
 
     def __enter__(self) -> "Emulator":  # noqa: PYI034 typing has Self from 3.11 on
         """Bind and begin to answer."""
         with contextlib.ExitStack() as undo:
-            undo.callback(self._doors.close)
-            listeners = self._bound(self._world.vms)
-            admin = self._doors.add(self._admin, Admin(self._world, self._speed).deliver, self._world.now)
-            self._doors.open()
-            undo.pop_all()
+            doors = Doors()
+            undo.callback(doors.close)
+            listeners = self._bound(doors, self._world.vms)
+            admin = doors.add(self._admin, Admin(self._world, self._speed).deliver, self._world.now)
+            doors.open()
+            self._closing = undo.pop_all()
         self.urls = {name: listener.url for name, listener in listeners.items()}
         self.admin_url = admin.url
         return self
@@ -102,7 +101,7 @@ class Emulator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End all threads and sockets."""
-        self._doors.close()
+        self._closing.close()
 
     @property
     def url(self) -> str:
@@ -114,22 +113,22 @@ class Emulator:
         """All that it remembers, for what the methods below do not offer."""
         return self._world
 
-    def _bound(self, vms: Sequence[Vm], tries: int = _TRIES) -> dict[str, Listener]:
+    def _bound(self, doors: Doors, vms: Sequence[Vm], tries: int = _TRIES) -> dict[str, Listener]:
         try:
-            return self._bound_once(vms)
+            return self._bound_once(doors, vms)
         except OSError:
-            self._doors.drop_all()
+            doors.drop_all()
             # Only a port that the kernel chose for the first address may be taken on another one.
             if tries == 1 or self._listen[1] != 0 or len(vms) == 1:
                 raise
-            return self._bound(vms, tries - 1)
+            return self._bound(doors, vms, tries - 1)
 
-    def _bound_once(self, vms: Sequence[Vm]) -> dict[str, Listener]:
+    def _bound_once(self, doors: Doors, vms: Sequence[Vm]) -> dict[str, Listener]:
         listeners: dict[str, Listener] = {}
         host, port = self._listen
         for vm in vms:
             respond = partial(self._world.deliver, vm.name)
-            listener = self._doors.add((vm.address or host, port), respond, self._world.now)
+            listener = doors.add((vm.address or host, port), respond, self._world.now)
             listeners[vm.name] = listener
             port = listener.server_port
         return listeners
@@ -164,9 +163,9 @@ class Emulator:
         if not self._world.remove_event(vm, event_id):
             raise KeyError(event_id)
 
-    def put_faults(self, given: Sequence[Mapping[str, Any]], *, vm: str | None = None) -> None:
+    def put_faults(self, given: Sequence[Document], *, vm: str | None = None) -> None:
         """Replace the VM's faults; entries as for PUT /faults."""
-        self._world.put_faults(vm, lambda now: faults.faults_from([dict(each) for each in given], now))
+        self._world.put_faults(vm, lambda now: faults.faults_from(list(given), now))
 
     def clear_faults(self, *, vm: str | None = None) -> None:
         """Let the VM's service work again."""

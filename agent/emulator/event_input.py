@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -40,9 +41,10 @@ def _not_before(value: object, path: str, _now: float) -> float | None:
     if not text:
         return None
     try:
-        return parsedate_to_datetime(text).timestamp()
+        parsed = parsedate_to_datetime(text)
     except ValueError:
         raise wrong(path, "a date such as 'Mon, 11 Apr 2026 22:26:58 GMT'", value) from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _remove_after(value: object, path: str, _now: float) -> float | None:

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 Document: TypeAlias = dict[str, Any]
 
+_MOST_SECONDS = 1e9
 _SHOWN = 64  # characters of a wrong value that an error repeats
 
 
@@ -39,14 +40,14 @@ def text_of(value: object, path: str) -> str:
     """Return a string, maybe empty."""
     if not isinstance(value, str):
         raise wrong(path, "a string", value)
-    return value
+    return _sendable(value, path)
 
 
 def word_of(value: object, path: str, expected: str = "a string that is not empty") -> str:
     """Return a string that is not empty."""
     if not isinstance(value, str) or not value:
         raise wrong(path, expected, value)
-    return value
+    return _sendable(value, path)
 
 
 def texts_of(value: object, path: str) -> tuple[str, ...]:
@@ -63,10 +64,18 @@ def whole_of(value: object, path: str, least: int | None = None) -> int:
 
 
 def seconds_of(value: object, path: str) -> float:
-    """Return a number of seconds, zero or more."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise wrong(path, "seconds, 0 or more", value)
+    """Return a number of seconds; thirty years at most, so that no date leaves the calendar."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST_SECONDS:
+        raise wrong(path, "seconds, 0 to 1e9", value)
     return float(value)
+
+
+def _sendable(text: str, path: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise wrong(path, "a string without lone surrogates", text) from None
+    return text
 
 
 def merged(target: object, patch: object) -> Any:

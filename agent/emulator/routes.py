@@ -23,7 +23,7 @@ def walked(document: Any, steps: Sequence[str]) -> Found | None:
     for step in steps:
         if isinstance(element, dict) and step in element:
             element = element[step]
-        elif isinstance(element, list) and step.isascii() and step.isdigit() and int(step) < len(element):
+        elif isinstance(element, list) and step in map(str, range(len(element))):
             element = element[int(step)]
         else:
             return None

@@ -20,6 +20,7 @@ Respond: TypeAlias = Callable[[Request], Delivery]
 
 BODY_LIMIT = 1 << 20  # bytes of a request's body; a fleet's document is far smaller
 _NO_BODY = (204, 304)
+_DIGITS = 16  # of a Content-Length; int() refuses thousands of them
 _LOOK = 0.2  # seconds between looks whether a client that is kept waiting is still there
 
 
@@ -71,7 +72,7 @@ class Conversation(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "0")
-        is_number = length.isascii() and length.isdigit()
+        is_number = length.isascii() and length.isdigit() and len(length) < _DIGITS
         if "Transfer-Encoding" in self.headers or not is_number or int(length) > BODY_LIMIT:
             self.close_connection = True
             self.send_error(HTTPStatus.BAD_REQUEST, "A body needs a Content-Length of at most 1 MiB")

@@ -143,6 +143,8 @@ def test_an_unknown_parameter_and_an_empty_one_are_let_pass(target):
         "/metadata/instance/compute/name/x",
         "/metadata/instance/network/interface/1",
         "/metadata/instance/network/interface/-1",
+        "/metadata/instance/network/interface/00",
+        "/metadata/instance/network/interface/" + "9" * 5000,
         "/metadata/instance/network/interface/x",
         "/metadata/instance/compute/zone",  # a field of a later version
         "/metadata/Instance",

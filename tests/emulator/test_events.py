@@ -136,7 +136,7 @@ def test_the_published_body_approves():
 @pytest.mark.parametrize(
     "body",
     [b"", b"x", b"[]", b"{}", b'{"StartRequests":{}}', b'{"StartRequests":["A"]}', b'{"StartRequests":[{}]}',
-     b'{"StartRequests":[{"EventId":1}]}', b'{"StartRequests":[{"EventId":"B"}]}', b"\xff\xfe",
+     b'{"StartRequests":[{"EventId":1}]}', b'{"StartRequests":[{"EventId":"B"}]}', b"\xff\xfe", b"[" * 200_000,
      b'{"StartRequests":[{"EventId":"A"},{"EventId":"B"}]}'],
 )  # fmt: skip
 def test_a_malformed_approval_or_an_unknown_event_is_a_bad_request(body):
@@ -164,6 +164,14 @@ def test_an_event_without_not_before_waits_for_somebody_to_start_it():
     assert events.advanced(scheduled(event), NOW + 10**9).events == (event,)
 
 
+@pytest.mark.parametrize(
+    "text", ["Sun, 11 Apr 2026 22:26:58 GMT", "11 Apr 2026 22:26:58", "Sun, 12 Apr 2026 00:26:58 +0200"]
+)
+def test_a_date_may_be_given_in_any_zone_and_means_utc_without_one(text):
+    event = new_event({"NotBefore": text}, event_id="ID", own_name="own", now=NOW)
+    assert events.event_document(event)["NotBefore"] == "Sat, 11 Apr 2026 22:26:58 GMT"
+
+
 def test_changing_a_field_leaves_the_others():
     event = an_event(description="d")
     assert changed_event(event, {"DurationInSeconds": 0}, NOW) == an_event(description="d", duration=0)
@@ -179,10 +187,10 @@ def test_changing_a_field_leaves_the_others():
         ({"Resources": "vm"}, "$.Resources: expected a list, found 'vm'"),
         ({"Resources": ["vm", 1]}, "$.Resources[1]: expected a string, found 1"),
         ({"NotBefore": "tomorrow"}, "$.NotBefore: expected a date such as 'Mon, 11 Apr 2026 22:26:58 GMT', found 'tomorrow'"),
-        ({"NotBeforeSeconds": -1}, "$.NotBeforeSeconds: expected seconds, 0 or more, found -1"),
+        ({"NotBeforeSeconds": -1}, "$.NotBeforeSeconds: expected seconds, 0 to 1e9, found -1"),
         ({"DurationInSeconds": "9"}, "$.DurationInSeconds: expected a whole number, found '9'"),
         ({"DurationInSeconds": True}, "$.DurationInSeconds: expected a whole number, found True"),
-        ({"RemoveAfterSeconds": "x" * 99}, f"$.RemoveAfterSeconds: expected seconds, 0 or more, found '{'x' * 63}..."),
+        ({"RemoveAfterSeconds": "x" * 99}, f"$.RemoveAfterSeconds: expected seconds, 0 to 1e9, found '{'x' * 63}..."),
         ({"Type": "Reboot"}, ("$.Type: expected one of Description, DurationInSeconds, EventId, EventSource, EventStatus, EventType, "
                              "NotBefore, NotBeforeSeconds, RemoveAfterSeconds, Resources, found this key")),
     ],

@@ -183,7 +183,7 @@ def test_a_partial_fault_lets_scheduled_events_through():
         ([{"kind": "status", "status": 99}], "$[0].status: expected a status from 200 to 599, found 99"),
         ([{"kind": "status", "body": {}}], "$[0].body: expected a string, found {}"),
         ([{"kind": "reset", "times": 0}], "$[0].times: expected a whole number, 1 or more, found 0"),
-        ([{"kind": "reset", "for": "1"}], "$[0].for: expected seconds, 0 or more, found '1'"),
+        ([{"kind": "reset", "for": "1"}], "$[0].for: expected seconds, 0 to 1e9, found '1'"),
         ([{"kind": "partial", "empty": "zone"}], "$[0].empty: expected a list, found 'zone'"),
         ([{"kind": "reset", "path": ""}], "$[0].path: expected the beginning of a path such as '/metadata', found ''"),
         ([{"kind": "reset", "stat": 1}], "$[0].stat: expected one of body, empty, for, kind, path, seconds, status, times, found this key"),

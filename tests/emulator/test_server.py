@@ -98,7 +98,14 @@ def test_a_target_in_a_proxys_absolute_form_is_understood(emulator):
 
 
 @pytest.mark.parametrize(
-    "headers", ["Transfer-Encoding: chunked", "Content-Length: x", "Content-Length: -1", "Content-Length: 9999999"]
+    "headers",
+    [
+        "Transfer-Encoding: chunked",
+        "Content-Length: x",
+        "Content-Length: -1",
+        "Content-Length: 9999999",
+        f"Content-Length: {'9' * 5000}",
+    ],
 )
 def test_a_body_without_a_sensible_length_is_refused_and_ends_the_connection(emulator, headers):
     request = f"POST {EVENTS} HTTP/1.1\r\nHost: x\r\nMetadata: true\r\n{headers}\r\n\r\n"
