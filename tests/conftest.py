@@ -7,7 +7,7 @@ away, or wants other manifests, starts a `ControlPlane` of its own (after the fi
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,26 +19,53 @@ from tests.controlplane.nodes import NodeActor
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.shared import shared_cluster
 
-ON_THE_CLUSTER = {"built", "built_whole", "plane", "whole_plane", "node"}
+SMALL = ("etcd", "kube-apiserver", "kubectl")
+WHOLE = ("kube-scheduler", "kube-controller-manager")
+NEEDS = {"built": SMALL, "built_whole": WHOLE}
+MISSING = pytest.StashKey[dict[str, str]]()  # by fixture: why its programs are not there
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test that needs the control plane, so that `-m "not cluster"` leaves none of them."""
     for item in items:
-        if ON_THE_CLUSTER & set(getattr(item, "fixturenames", ())):
+        if "built" in getattr(item, "fixturenames", ()):
             item.add_marker("cluster")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the chosen tests need, here and not in a fixture: it takes minutes, more than a test may."""
+    missing = session.config.stash[MISSING] = {}
+    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    for fixture in sorted(used & set(NEEDS)):
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            try:
+                programs(*NEEDS[fixture])
+            except BuildError as error:
+                missing[fixture] = str(error)
+
+
+def need(config: pytest.Config, fixture: str) -> None:
+    """Without Go, and without the programs, fail in CI and skip elsewhere."""
+    reason = config.stash[MISSING].get(fixture)
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    if reason:
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def built(pytestconfig: pytest.Config) -> None:
-    """Build etcd, kube-apiserver and kubectl if they are nowhere; in sight, since it takes minutes."""
-    build_or_skip(pytestconfig, "etcd", "kube-apiserver", "kubectl")
+    """etcd, kube-apiserver and kubectl are there."""
+    need(pytestconfig, "built")
 
 
 @pytest.fixture(scope="session")
 def built_whole(pytestconfig: pytest.Config, built: None) -> None:
-    """Build kube-scheduler and kube-controller-manager, too."""
-    build_or_skip(pytestconfig, "kube-scheduler", "kube-controller-manager")
+    """kube-scheduler and kube-controller-manager are there, too."""
+    need(pytestconfig, "built_whole")
 
 
 @pytest.fixture(scope="session")
@@ -72,20 +99,3 @@ def opened(folders: pytest.TempPathFactory, *, whole: bool) -> AbstractContextMa
         return ControlPlane(scheduler=whole, controller_manager=whole)
     folder: Path = folders.getbasetemp().parent / ("whole-plane" if whole else "plane")  # the parent is the session's
     return shared_cluster(folder, whole=whole)
-
-
-def build_or_skip(config: pytest.Config, *names: str) -> None:
-    """Build, with pytest's capture lifted; without Go fail in CI and skip elsewhere."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    with ExitStack() as lifted:
-        if capture:
-            lifted.enter_context(capture.global_and_fixture_disabled())
-        try:
-            programs(*names)
-        except BuildError as error:
-            reason = str(error)
-        else:
-            return
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)

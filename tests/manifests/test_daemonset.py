@@ -1,0 +1,115 @@
+"""The DaemonSet in manifests/base, where scheduler and controllers act on it."""
+
+import json
+import time
+import uuid
+
+import pytest
+
+from tests.controlplane.installed import BASE, POLICY
+
+GATES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+PATIENCE = 60.0  # seconds
+
+
+def until(look, seconds: float = PATIENCE):
+    """Return what `look` finds once it finds something."""
+    last = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < last, "it did not come about"
+        time.sleep(0.2)
+
+
+def agent_pods(plane, node_name: str) -> list[dict]:
+    return plane.admin.get(
+        "/api/v1/namespaces/imds-agent/pods",
+        fieldSelector=f"spec.nodeName={node_name}",
+        labelSelector="app.kubernetes.io/name=imds-agent",
+    )["items"]
+
+
+@pytest.fixture
+def nodes(whole_plane):
+    made = []
+
+    def make(**options):
+        made.append(whole_plane.register_node(f"daemon-{uuid.uuid4().hex[:8]}", **options))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.close()
+        node.delete()
+
+
+def test_type_checking_of_the_policy_finds_nothing(whole_plane):
+    def checked():
+        policy = whole_plane.admin.get(f"{GATES}/{POLICY}")
+        return (
+            policy if policy.get("status", {}).get("observedGeneration") == policy["metadata"]["generation"] else None
+        )
+
+    status = until(checked)["status"]
+    assert status["typeChecking"].get("expressionWarnings", []) == []
+
+
+def test_type_checking_would_find_something(whole_plane):
+    name = f"broken-{uuid.uuid4().hex[:8]}"
+    broken = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "resourceRules": [
+                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["nodes"]}
+                ]
+            },
+            "validations": [{"expression": "object.spec.nonsense == 'x'"}],
+        },
+    }
+    whole_plane.admin.post(GATES, broken)
+    warned = until(
+        lambda: (
+            whole_plane.admin.get(f"{GATES}/{name}").get("status", {}).get("typeChecking", {}).get("expressionWarnings")
+        )
+    )
+    whole_plane.admin.delete(f"{GATES}/{name}")
+    assert "nonsense" in json.dumps(warned)
+
+
+def test_the_agent_runs_on_a_node_that_is_cordoned_tainted_and_not_ready(whole_plane, nodes):
+    node = nodes(taints=[{"key": "dedicated", "effect": "NoExecute"}])
+    whole_plane.kubectl("cordon", node.name)
+    node.set_ready(False)
+    with whole_plane.play_pods(node.name):
+        [pod] = until(lambda: [p for p in agent_pods(whole_plane, node.name) if p["status"]["phase"] == "Running"])
+    assert pod["spec"]["serviceAccountName"] == "imds-agent"
+    assert pod["spec"]["priorityClassName"] == "system-node-critical"
+    assert pod["spec"]["hostNetwork"] is True
+
+
+def test_no_agent_runs_on_a_virtual_node(whole_plane, nodes):
+    virtual, real = nodes(labels={"type": "virtual-kubelet"}), nodes()
+    until(lambda: agent_pods(whole_plane, real.name))
+    assert agent_pods(whole_plane, virtual.name) == []
+
+
+def test_but_for_the_hosts_network_the_pod_passes_the_restricted_standard(whole_plane):
+    namespace = f"strict-{uuid.uuid4().hex[:8]}"
+    labels = {"pod-security.kubernetes.io/warn": "restricted"}
+    whole_plane.admin.post("/api/v1/namespaces", {"metadata": {"name": namespace, "labels": labels}})
+    manifests = whole_plane.kubectl("kustomize", str(BASE))
+    [daemonset] = [part for part in manifests.split("\n---\n") if "kind: DaemonSet" in part]
+    moved = daemonset.replace("namespace: imds-agent", f"namespace: {namespace}")
+    said = whole_plane.kubectl("create", "--dry-run=server", "-f", "-", input=moved, check=False)
+    whole_plane.admin.delete(f"/api/v1/namespaces/{namespace}")
+    assert 'would violate PodSecurity "restricted' in said
+    faults = said.split('latest":')[1].split("\n")[0]
+    assert "hostNetwork" in faults
+    assert "hostPort" in faults
+    for other in ("runAsNonRoot", "seccompProfile", "capabilities", "allowPrivilegeEscalation", "volume"):
+        assert other not in faults
