@@ -255,3 +255,20 @@ def test_a_document_with_a_wrong_value_is_named_by_its_path_and_not_shown(emulat
     with pytest.raises(ImdsUnavailable, match=r"\$\.compute\.platformFaultDomain: expected a number") as caught:
         imds.instance(deadline=1)
     assert "hunter2" not in str(caught.value)
+
+
+def test_two_busy_threads_never_meet_the_services_limit():
+    """Six requests in one second would be refused; ours are two, also when many are wanted at once."""
+    with Emulator(rate_limit=5) as emulator, Imds(emulator.url) as imds:
+
+        def ask():
+            for _ in range(2):
+                imds.instance()
+                imds.events()
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [status for _, status in asked(emulator)] == 8 * [200]
