@@ -88,7 +88,7 @@ class Story:
             self._log.info("node.reconciled", node=view.name, plan=state[0], cordoned=cordoned, holds=list(state[2]))
         present = {event_key(event.id) for event in own}
         self._told = {key for key in self._told if key[0] in present}
-        self._confirmed &= present
+        self._confirmed &= present | {event_key(event.id) for event in marks}  # gone, but not yet given back
 
     def _tell_event(self, event: ScheduledEvent, utc: datetime) -> None:
         decision = decide(event, self._rules.events, utc)
