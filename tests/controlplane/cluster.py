@@ -122,9 +122,9 @@ class Cluster:
         """Write a kubeconfig with such a token in a file of its own; called again it rotates the token."""
         return self.agents.kubeconfig(node_name, namespace, service_account)
 
-    def install(self, folder: Path = BASE) -> str:
+    def install(self, folder: Path = BASE, *, namespace: str = "imds-agent") -> str:
         """Apply a kustomize folder with our manifests, wait until its policy holds, and return what kubectl said."""
-        return install(self, folder)
+        return install(self, folder, namespace=namespace)
 
     def close(self) -> None:
         self.closing.close()

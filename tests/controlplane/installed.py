@@ -15,11 +15,11 @@ POLICY = "imds-agent-own-node"
 PATIENCE = 30.0  # seconds; the API server compiles a new policy within about one
 
 
-def install(cluster: "Cluster", folder: Path = BASE) -> str:
+def install(cluster: "Cluster", folder: Path = BASE, *, namespace: str = "imds-agent") -> str:
     """Apply the kustomize folder, wait until its policy refuses what it must, and return what kubectl said."""
     said = cluster.kubectl("apply", "-k", str(folder))
     node = cluster.register_node(f"policy-probe-{uuid.uuid4().hex[:8]}")
-    token = cluster.agent_token(node.name)
+    token = cluster.agent_token(node.name, namespace)
     with cluster.new_session(token=token) as session:
         last = time.monotonic() + PATIENCE
         while not refuses(session, node.path):
@@ -28,7 +28,7 @@ def install(cluster: "Cluster", folder: Path = BASE) -> str:
                     f"controlplane: the policy {POLICY} does not refuse a foreign label in {PATIENCE:.0f} s"
                 )
             time.sleep(0.1)
-    cluster.agents.end_pod(node.name)
+    cluster.agents.end_pod(node.name, namespace)
     node.close()
     node.delete()
     return said
