@@ -47,11 +47,13 @@ class EventDocument:
         incarnation: for the log only; it can skip, repeat and restart. -1 when it could not be read.
         unreadable: what could not be read, a sentence each with its path; an event without id, type, status or
             resources is in here only, one with a bad date or duration is in `events` too.
+        hidden: how many events are not in `events`: while there are any, nothing can be called absent.
     """
 
     incarnation: int
     events: tuple[ScheduledEvent, ...] = ()
     unreadable: tuple[str, ...] = ()
+    hidden: int = 0
 
 
 def read_events(body: bytes | str) -> EventDocument:
@@ -70,6 +72,7 @@ def read_events(body: bytes | str) -> EventDocument:
         incarnation=-1 if incarnation is None else incarnation,
         events=tuple(event for event in read if event is not None),
         unreadable=tuple(str(note) for note in notes),
+        hidden=read.count(None),
     )
 
 

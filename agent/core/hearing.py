@@ -66,7 +66,7 @@ def heard(before: Hearing, document: EventDocument, now: float) -> Hearing:
     Every silence then begins anew.
     """
     keys = {event_key(event.id) for event in document.events if not gone(event)}
-    if document.unreadable:
+    if document.hidden:
         return Hearing(
             document=document,
             first_good=None,
