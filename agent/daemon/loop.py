@@ -163,7 +163,7 @@ class Loop:
 
     def _act(self, turn: Turn, view: NodeView) -> NodeView:
         """Carry out a turn's actions in order; returns the node after the last one."""
-        self._story.acting(turn, view)
+        self._story.acting(self._known(), view, turn, self._clock.utc())
         for action in turn.actions:
             try:
                 view = self._acts.carry_out(action, view)

@@ -44,8 +44,10 @@ class Story:
         self._said[subject] = value
         return changed
 
-    def acting(self, turn: Turn, view: NodeView) -> None:
-        """Say the turn in one sentence before it is carried out."""
+    def acting(self, known: Known, view: NodeView, turn: Turn, utc: datetime) -> None:
+        """Say what was heard, and the turn in one sentence, before it is carried out."""
+        for event in own_events(known.hearing, vm_name(known.sighting, view, self._rules.labels.domain)):
+            self._tell_event(event, utc)
         if turn.override:
             self._metrics.overrides.inc()
             self._log.warning("cordon.overridden", node=view.name, because="somebody made the node schedulable")
@@ -76,6 +78,9 @@ class Story:
         self._metrics.set_events(dict(Counter((event.type, event.status) for event in own)))
         self._metrics.set_plan(plan_name(plan))
         self._metrics.hold.set(bool(turn.holds))
+        for group in ("facts", "tags"):
+            refusal = known.refusals.get(group)
+            self._metrics.refused.labels(group).set(refusal is not None and refusal.until > instant)
         marks = plan.mark.events if isinstance(plan, (Cordon, Notify)) else ()
         self._metrics.override.set(any(event.overridden for event in marks))
         if isinstance(plan, Cordon) and view.unschedulable:
@@ -143,7 +148,6 @@ class Story:
 
     def refused(self, group: Group, refusal: Refusal, error: ClusterRefused) -> None:
         """Say once what admission refused and what is left out for it."""
-        self._metrics.refused.labels(group).set(1)
         left_out = "everything" if refusal.everything else "labels" if refusal.labels else sorted(refusal.keys)
         if self._new(f"refusal-{group}", left_out):
             self._log.error("labels.refused", group=group, left_out=left_out, error=error.message[:256])
