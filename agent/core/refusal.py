@@ -32,15 +32,25 @@ class Refusal:
     until: float
 
 
+def _named(message: str, keys: Iterable[str]) -> frozenset[str]:
+    """Return the keys that a message names; `tag.x/env` is not named where only `tag.x/environment` is."""
+    found = set()
+    for key in sorted(keys, key=len, reverse=True):
+        if key in message:
+            found.add(key)
+            message = message.replace(key, " ")
+    return frozenset(found)
+
+
 def refused(before: Refusal | None, message: str, keys: Iterable[str], now: float) -> Refusal:
-    """Return what to leave out after one more refusal.
+    """Return what to leave out after one more refusal; one that has run out counts no more.
 
     Args:
         message: the API server's words.
         keys: what was asked for, label keys and annotation keys together.
     """
-    old = before or Refusal(until=now)
-    named = {key for key in keys if key in message} - old.keys
+    old = before if before is not None and before.until > now else Refusal(until=now)
+    named = _named(message, keys) - old.keys
     if named:
         return Refusal(keys=old.keys | named, labels=old.labels, until=now + REST)
     if not old.labels:
