@@ -1,4 +1,12 @@
-"""Every choice the emulator makes where no source says what Azure's service does; each can be switched."""
+"""Every choice the emulator makes where no source says what Azure's service does.
+
+Those that clients may feel are switches below. The rest has none until somebody needs one: refusals come in the order
+forwarded, header, method, version, path, format; one trailing slash is accepted; `format` other than json and text is
+a 400, and is ignored where only JSON exists; arrays list their indices as text; a leaf as text has no newline; the rate
+limit holds for any second, not for each one on the clock; scheduled events without a version get the same hint as
+/instance; a service of 2019 has the events versions up to 2019-04-01; an approval is answered with an empty body, an
+empty list of approvals approves nothing, and one unknown event refuses them all; an approved event starts at once.
+"""
 
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields

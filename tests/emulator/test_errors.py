@@ -129,6 +129,7 @@ def test_a_parameter_given_twice_is_a_bad_request(query):
         INSTANCE + "&bogus=1",
         "/metadata/versions?format=text",
         "/metadata/instance?api-version=2019-02-01&&format=text",
+        "/metadata/instance?&api-version=2019-02-01&&&format=text&",
     ],
 )
 def test_an_unknown_parameter_and_an_empty_one_are_let_pass(target):

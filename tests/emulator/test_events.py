@@ -1,6 +1,9 @@
 """Scheduled events: their document by version, and their life, with time as a number."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,7 @@ from agent.emulator.event_input import changed_event, new_event
 from agent.emulator.events import Event, Schedule
 from agent.emulator.reading import InputError
 from agent.emulator.shape import compact
+from agent.emulator.unconfirmed import Choices
 from agent.emulator.versions import Service
 from tests.emulator.asking import DOCUMENTS, document, said
 
@@ -111,6 +115,18 @@ def test_each_change_counts_so_that_a_client_that_looks_late_sees_the_incarnatio
     assert events.advanced(schedule, NOW).incarnation == 3
 
 
+def test_two_events_that_end_together_count_twice():
+    both = scheduled(an_event(remove_after=60), an_event(event_id="B", remove_after=60))
+    assert events.advanced(both, NOW + 960) == Schedule(incarnation=5)
+
+
+def test_starting_what_has_started_changes_nothing():
+    started = events.approved(scheduled(an_event(remove_after=60)), ["A"], NOW)
+    assert events.approved(started, ["A"], NOW + 30) is started
+    (event,) = started.events
+    assert events.replaced(started, changed_event(event, {"EventStatus": "Started"}, NOW + 30)) is started
+
+
 def test_removing_what_is_not_there_changes_nothing():
     schedule = scheduled(an_event())
     assert events.removed(schedule, "B") is schedule
@@ -125,6 +141,24 @@ def approve(body, schedule):
 def test_approving_is_answered_200_even_if_somebody_already_did(status):
     response = approve(b'{"StartRequests":[{"EventId":"a"}]}', scheduled(an_event(status=status)))
     assert (response.status, response.body) == (200, b"")
+
+
+def test_an_empty_list_of_approvals_is_answered_200():
+    assert approve(b'{"StartRequests":[]}', scheduled(an_event())).status == 200
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b""), (404, b'{ "error": "Bad request" }')])
+def test_the_answer_to_an_unknown_event_can_be_switched(status, body):
+    target = "/metadata/scheduledevents?api-version=2020-07-01"
+    service = Service(choices=Choices(approve_unknown_status=status))
+    response = said(target, method="POST", body=b'{"StartRequests":[{"EventId":"B"}]}', service=service)
+    assert (response.status, response.body) == (status, body)
+
+
+@pytest.mark.parametrize("query", ["&format=text", "&format=yaml"])
+def test_a_format_is_ignored_where_only_json_exists(query):
+    response = said(f"/metadata/scheduledevents?api-version=2020-07-01{query}")
+    assert (response.content_type, response.body) == ("application/json", b'{"DocumentIncarnation":1,"Events":[]}')
 
 
 def test_the_published_body_approves():
@@ -170,6 +204,17 @@ def test_an_event_without_not_before_waits_for_somebody_to_start_it():
 def test_a_date_may_be_given_in_any_zone_and_means_utc_without_one(text):
     event = new_event({"NotBefore": text}, event_id="ID", own_name="own", now=NOW)
     assert events.event_document(event)["NotBefore"] == "Sat, 11 Apr 2026 22:26:58 GMT"
+
+
+def test_a_date_without_a_zone_means_utc_wherever_the_machine_stands():
+    program = (
+        "from agent.emulator.event_input import new_event;"
+        "print(new_event({'NotBefore': '1 Jan 1970 00:00:09'}, event_id='', own_name='', now=0.0).not_before)"
+    )
+    environment = {"TZ": "UTC-9", "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "9.0\n"
 
 
 def test_changing_a_field_leaves_the_others():

@@ -74,7 +74,7 @@ def test_every_category_shares_the_limit():
     assert [asked(world, target).response.status for target in targets] == [200, 200, 429]
 
 
-@pytest.mark.parametrize("path", ["/metadata/versions", "/metadata/scheduledevents"])
+@pytest.mark.parametrize("path", ["/metadata/versions", "/metadata/scheduledevents", "/other/metadata/instance"])
 def test_a_fault_meets_only_what_is_below_its_path(path):
     fault = Fault(kind="reset", path=INSTANCE)
     assert met((fault,), "/metadata/instance/compute", 0.0)[0] == fault

@@ -90,6 +90,17 @@ def test_each_vm_has_a_rate_limit_of_its_own():
     assert statuses == {"a_0": [200, 200, 429], "a_1": [200, 200, 429]}
 
 
+def test_the_cloud_of_a_fleet_is_the_one_asked_for():
+    target = "/metadata/instance/compute/azEnvironment?api-version=2018-10-01&format=text"
+    with Emulator(fleet=FLEET[:2], cloud="government") as emulator:
+        assert {ask(url + target).body for url in emulator.urls.values()} == {b"AzureUSGovernmentCloud"}
+
+
+def test_an_address_that_the_machine_does_not_have_is_an_os_error_and_leaves_nothing_open():
+    with pytest.raises(OSError, match="Cannot assign"):
+        Emulator(fleet=[FLEET[0], FLEET[1] | {"address": "192.0.2.1"}]).__enter__()
+
+
 def test_a_fleet_of_a_hundred_starts_answers_and_ends():
     fleet = [
         {"address": f"127.0.2.{n}", "instance": {"compute": {"name": f"vm_{n}", "placementGroupId": "G"}}}

@@ -66,6 +66,49 @@ def test_a_story_can_be_told_sixty_times_as_fast(name):
     assert without_notice == expected
 
 
+def test_maintenance_that_somebody_approved_is_not_called_off_any_more():
+    now = [BEGIN]
+    world = World(one_vm(), service=Service(), rate_limit=None, clock=lambda: now[0])
+    world.begin_scenario(None, "cancelled-maintenance", 1.0)
+    now[0] = BEGIN + 10
+    (event,) = world.schedule(None).events
+    world.change_event(None, event.event_id, {"EventStatus": "Started"})
+    now[0] = BEGIN + 600
+    assert [each.status for each in world.schedule(None).events] == ["Started"]
+    now[0] = BEGIN + 610
+    assert world.schedule(None).events == ()
+
+
+def test_what_was_due_before_a_step_has_happened_before_it_however_late_somebody_looks():
+    now = [BEGIN]
+    world = World(one_vm(), service=Service(), rate_limit=None, clock=lambda: now[0])
+    world.begin_scenario(None, "cancelled-maintenance", 1.0)
+    now[0] = BEGIN + 10
+    (event,) = world.schedule(None).events
+    world.change_event(None, event.event_id, {"NotBeforeSeconds": 100})
+    now[0] = BEGIN + 600
+    assert [(each.status, each.started_at) for each in world.schedule(None).events] == [("Started", BEGIN + 110)]
+
+
+def test_a_story_leaves_other_events_alone():
+    now = [BEGIN]
+    world = World(one_vm(), service=Service(), rate_limit=None, clock=lambda: now[0])
+    world.add_event(None, {"EventId": "MINE", "NotBeforeSeconds": 10_000})
+    world.begin_scenario(None, "cancelled-maintenance", 1.0)
+    now[0] = BEGIN + 2000
+    assert [each.event_id for each in world.schedule(None).events] == ["MINE"]
+
+
+def test_a_new_story_takes_the_place_of_one_that_is_still_told():
+    now = [BEGIN]
+    world = World(one_vm(), service=Service(), rate_limit=None, clock=lambda: now[0])
+    world.begin_scenario(None, "reboot", 1.0)
+    now[0] = BEGIN + 4
+    world.begin_scenario(None, "redeploy", 1.0)
+    now[0] = BEGIN + 60
+    assert [each.event_type for each in world.schedule(None).events] == ["Redeploy"]
+
+
 def test_a_client_that_looks_once_at_the_end_sees_the_same_as_one_that_watched():
     assert told("cancelled-maintenance", [2000]) == [[]]
     assert told("reboot", [1000]) == told("reboot", [5, 905, 1000])[-1:]

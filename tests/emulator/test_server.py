@@ -84,6 +84,12 @@ def test_head_is_not_allowed_and_has_no_body_so_that_the_connection_stays_usable
                 assert (response.status, bool(response.read())) == (status, method == "GET")
 
 
+def test_nothing_follows_the_head_of_a_head_request(emulator):
+    request = f"HEAD {INSTANCE} HTTP/1.1\r\nHost: x\r\nMetadata: true\r\nConnection: close\r\n\r\n"
+    received = raw(emulator.url, request.encode())
+    assert (received[:13], received[-4:]) == (b"HTTP/1.1 405 ", b"\r\n\r\n")
+
+
 def test_a_header_name_is_compared_without_regard_to_case(emulator):
     assert ask(emulator.url + INSTANCE, headers={"mEtAdAtA": "true"}).status == 200
     assert ask(emulator.url + INSTANCE, headers=HEADER | {"x-FORWARDED-for": "1.2.3.4"}).status == 400
