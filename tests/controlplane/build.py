@@ -114,11 +114,11 @@ def locked(lock: IO[str]) -> bool:
     return True
 
 
-def build_one(go: Path, name: str, target: Path, progress: Progress) -> None:
+def build_one(go: Path, name: str, target: Path, progress: Progress, *, package: str | None = None) -> None:
     """Build one program beside its place and move it there when it is whole."""
     partial = target.with_name(f".{name}.{os.getpid()}")
     command = ["nice", "-n", "10", str(go), "build", "-mod=readonly", "-buildvcs=false", "-trimpath"]
-    command += ["-ldflags", linker_flags(), "-o", str(partial), f"./cmd/{name}"]
+    command += ["-ldflags", linker_flags(), "-o", str(partial), package or f"./cmd/{name}"]
     progress.line(f"building {name} (once; up to {minutes(SECONDS[name])} on two cores)")
     began = time.monotonic()
     try:

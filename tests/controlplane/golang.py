@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 FLOOR = (1, 24)  # etcd 3.6 and Kubernetes 1.34 need it
@@ -14,20 +15,21 @@ class BuildError(Exception):
     """A program of the control plane is neither there nor can it be built; the text is one line for a person."""
 
 
-def go_command(wanted: str) -> Path:
-    """Return a Go that is new enough, from PATH or from where Debian and go.dev put it.
+def go_command(wanted: str, candidates: Iterable[str] | None = None) -> Path:
+    """Return a Go that is new enough.
 
     Args:
         wanted: the programs it is needed for, for the message.
+        candidates: where to look; None is PATH, and where Debian and go.dev put it.
 
     Raises:
         BuildError: no such Go.
     """
     found = []
-    for candidate in (shutil.which("go"), *ELSEWHERE):
-        version = go_version(candidate) if candidate else None
+    for candidate in (shutil.which("go") or "go", *ELSEWHERE) if candidates is None else candidates:
+        version = go_version(candidate)
         if version and version >= FLOOR:
-            return Path(str(candidate))
+            return Path(candidate)
         if version:
             found.append(f"{candidate} is {version[0]}.{version[1]}")
     raise BuildError(

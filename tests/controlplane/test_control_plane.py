@@ -4,39 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import requests
 
+from tests.controlplane.leftovers import processes_of, wait_until_gone
 from tests.controlplane.nodes import NodeActor
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import ApiError
 
 ROOT = Path(__file__).resolve().parents[2]
-GRACE = 20.0  # seconds within which processes must have gone; they take well below one
-
-
-def processes_of(workdir: str) -> list[str]:
-    """Return command lines of the programs started for this folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if workdir in command and "pytest" not in command:
-            found.append(command)
-    return found
-
-
-def wait_until_gone(workdir: str) -> None:
-    last = time.monotonic() + GRACE
-    while (processes_of(workdir) or Path(workdir).exists()) and time.monotonic() < last:
-        time.sleep(0.05)
-    assert processes_of(workdir) == []
-    assert not Path(workdir).exists()
 
 
 def test_a_control_plane_leaves_no_process_and_no_folder(built):
