@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.core.actions import Action, ApplyGroup, Group, Sweep
 from agent.core.labels import LabelPolicy, Written, fact_labels, own_key, read_identity
-from agent.core.node import FACTS, TAGS, NodeView
+from agent.core.node import FACTS, TAGS, NodeView, Owner
 from agent.core.refusal import Refusal, allowed
 from agent.core.tags import tag_labels
 from agent.core.well_known import WellKnown, well_known_labels
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.core.instance import Instance
     from agent.core.sighting import Sighting
 
-GROUPS: tuple[tuple[Group, str], ...] = (("facts", FACTS), ("tags", TAGS))
+MANAGERS: dict[Group, str] = {"facts": FACTS, "tags": TAGS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,14 @@ def written(instance: Instance, group: Group, policy: LabelPolicy) -> Written:
     return Written(labels=mapped.labels, annotations={f"{policy.domain}/tags": mapped.annotation})
 
 
+def _permitted(
+    refusal: Refusal | None, asked: Mapping[str, str], there: Mapping[str, str], owned: frozenset[str], *, labels: bool
+) -> dict[str, str]:
+    """Return what to ask for: what was refused stays as it stands if it is ours, for without it an apply would drop it."""
+    stays = {key: there[key] for key in asked if key in owned and key in there}
+    return {**stays, **allowed(refusal, asked, labels=labels)}
+
+
 def desired(sighting: Sighting, view: NodeView, group: Group, rules: LabelRules) -> Written | None:
     """Return what one group should look like on this node; None while all of it is refused."""
     refusal, domain = rules.refusals.get(group), rules.policy.domain
@@ -73,10 +81,12 @@ def desired(sighting: Sighting, view: NodeView, group: Group, rules: LabelRules)
     settled = sighting.settled or another_vm(sighting, view, domain)
     labels = kept(there.labels, wanted.labels, settled=settled)
     if group == "facts":
-        labels |= well_known_labels(sighting.instance, view, rules.well_known)
+        labels |= well_known_labels(sighting.instance, view, rules.well_known, settled=settled)
+    annotations = kept(there.annotations, wanted.annotations, settled=settled)
+    ours = view.owner(MANAGERS[group]) or Owner(manager=MANAGERS[group], applied=True)
     return Written(
-        labels=allowed(refusal, labels, labels=True),
-        annotations=allowed(refusal, kept(there.annotations, wanted.annotations, settled=settled), labels=False),
+        labels=_permitted(refusal, labels, view.labels, ours.labels, labels=True),
+        annotations=_permitted(refusal, annotations, view.annotations, ours.annotations, labels=False),
     )
 
 
@@ -106,5 +116,5 @@ def label_actions(sighting: Sighting | None, view: NodeView, rules: LabelRules) 
     """Return what brings labels and annotations of both groups to what they should be; nothing while IMDS is silent."""
     if sighting is None:
         return ()
-    found = [_group_action(sighting, view, group, manager, rules) for group, manager in GROUPS]
+    found = [_group_action(sighting, view, group, manager, rules) for group, manager in MANAGERS.items()]
     return tuple(action for action in found if action is not None)

@@ -98,7 +98,8 @@ class _Fact(NamedTuple):
     Attributes:
         name: the key, with a place for the domain.
         source: the field of the document, for the explanation.
-        composite: withheld while the document is not complete: a half-made value would move pods about.
+        composite: withheld while the document is not complete: a half-made value would move pods about, and of a priority
+            "" means `regular` in a whole answer only.
         on: whether it is there without being included.
     """
 
@@ -163,7 +164,7 @@ def _facts(instance: Instance) -> tuple[_Fact, ...]:
         _Fact("topology.{}/host", host, "host.id"),
         _Fact("topology.{}/physical-zone", placed.physical_zone, "physicalZone"),
         _Fact("vm.{}/size", instance.vm_size, "vmSize"),
-        _Fact("vm.{}/priority", instance.priority, "priority"),
+        _Fact("vm.{}/priority", instance.priority, "priority", composite=True),
         _Fact("vm.{}/scale-set", instance.vm_scale_set_name, "vmScaleSetName"),
         _Fact("vm.{}/resource-group", instance.resource_group_name, "resourceGroupName", on=False),
         _Fact("vm.{}/subscription", instance.subscription_id, "subscriptionId", on=False),

@@ -20,18 +20,21 @@ REGION = "topology.kubernetes.io/region"
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"  # a cloud provider is about to write them
 
 
-def well_known_labels(instance: Instance, view: NodeView, mode: WellKnown) -> dict[str, str]:
+def well_known_labels(instance: Instance, view: NodeView, mode: WellKnown, *, settled: bool) -> dict[str, str]:
     """Return the two labels for a truly zonal VM on whose node nobody else has written, or will write, them.
 
     A node with a providerID has a cloud provider; a fault domain is never passed off as a zone. What we wrote stays while
-    nobody changes it; a view of metadata alone adds nothing.
+    nobody changes it and no settled fact speaks against it; a view of metadata alone adds nothing.
     """
-    if mode == "never" or not (instance.zone and instance.location):
+    if mode == "never":
         return {}
-    wanted = {ZONE: f"{instance.location}-{instance.zone}", REGION: instance.location}
     ours = view.owner(FACTS)
-    owned = ours.labels if ours else frozenset[str]()
-    standing = {key: value for key, value in wanted.items() if key in owned and view.labels.get(key) == value}
+    owned = {key: view.labels[key] for key in (ZONE, REGION) if ours and key in ours.labels and key in view.labels}
+    wanted: dict[str, str] = {}
+    if instance.zone and instance.location:
+        wanted = {ZONE: f"{instance.location}-{instance.zone}", REGION: instance.location}
+    standing = {key: value for key, value in owned.items() if not settled or wanted.get(key) == value}
     if not view.full or view.provider_id or any(taint.key == UNINITIALIZED for taint in view.taints or ()):
         return standing
-    return standing | {key: value for key, value in wanted.items() if key not in view.labels}
+    free = {key: value for key, value in wanted.items() if key not in view.labels or (settled and key in owned)}
+    return standing | free
