@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any, NamedTuple
 
 from agent import __version__
-from agent.settings import Settings, SettingsError, add_flags, read_settings
+from agent.settings import TOPICS, Settings, SettingsError, add_flags, read_settings
 from agent.told import Told
 
 EXITS = "exit codes: 0 done; 1 it did not work (no answer, or refused); 2 wrong usage or settings"
@@ -27,6 +28,44 @@ def _late(where: str) -> Command:
     return command
 
 
+class Sub(NamedTuple):
+    """One sub-command: where it is, what its --help says, and the settings that its --help shows."""
+
+    name: str
+    where: str
+    topics: tuple[str, ...]
+    about: str
+    prints: bool = False
+    own: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+
+NODE, VM = ("cluster", "labels"), ("imds", "labels")
+TAG = (("tag", {"metavar": "NAME"}), ("value", {"metavar": "VALUE"}))
+WATCH = (("--watch", {"action": "store_true", "help": "go on, and show each change"}),)
+HOLD = (
+    ("--reason", {"default": "held by hand", "help": "what others read [held by hand]"}),
+    ("--remove", {"action": "store_true", "help": "take the hold back"}),
+)
+ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
+SUBS = (
+    Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
+    Sub("facts", "agent.commands.facts:facts", VM, "what IMDS says about this VM, and the labels of that", prints=True),
+    Sub("plan", "agent.commands.node:plan", tuple(TOPICS)[:4], "what the daemon would write now, and why", prints=True),
+    Sub("label", "agent.commands.node:label", (*NODE, "imds"), "bring the node's labels up to date once", prints=True),
+    Sub("events", "agent.commands.events:events", ("imds", "events"), "the scheduled events", prints=True, own=WATCH),
+    Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
+    Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),
+    Sub("withdraw", "agent.commands.node:withdraw", NODE, "take all our fields off the node", own=ALL),
+)
+MORE = {
+    "events": "Asking for events switches them on for the VM.",
+    "hold": "The cordon then stays until somebody uncordons the node.",
+    "plan": "Writes nothing.",
+    "facts": "Needs no Kubernetes.",
+    "withdraw": "Stop the agent first: it would put them back.",
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="imds-agent",
@@ -35,50 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"imds-agent {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    def add(name: str, where: str, about: str, *, output: bool = False) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=about, description=about, epilog=EXITS)
-        sub.set_defaults(run=_late(where))
-        if output:
-            sub.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what to print [text]")
-        add_flags(sub)
-        return sub
-
-    add("run", "agent.daemon.run:run", "tend this node until stopped: the daemon")
-    add("label", "agent.commands.node:label", "bring this node's labels and annotations up to date once", output=True)
-    add(
-        "plan",
-        "agent.commands.node:plan",
-        "show what the daemon would write to the node now, and why; writes nothing",
-        output=True,
-    )
-    add(
-        "facts",
-        "agent.commands.facts:facts",
-        "show what IMDS says about this VM and the labels of that; needs no Kubernetes",
-        output=True,
-    )
-    events = add(
-        "events",
-        "agent.commands.events:events",
-        "show the scheduled events; asking switches them on for the VM",
-        output=True,
-    )
-    events.add_argument("--watch", action="store_true", help="go on, and show each change")
-    tag = add("explain-tag", "agent.commands.facts:explain", "show which label a VM tag becomes, and why", output=True)
-    tag.add_argument("tag", metavar="NAME")
-    tag.add_argument("value", metavar="VALUE")
-    hold = add(
-        "hold", "agent.commands.node:hold", "keep this node cordoned after our event, until somebody uncordons it"
-    )
-    hold.add_argument("--reason", default="held by hand", help="what others read [held by hand]")
-    hold.add_argument("--remove", action="store_true", help="take the hold back")
-    withdraw = add(
-        "withdraw",
-        "agent.commands.node:withdraw",
-        "take all our fields off the node (a running agent would put them back)",
-    )
-    withdraw.add_argument("--all", action="store_true", help="off every node; needs an admin's rights")
+    for sub in SUBS:
+        about = f"{sub.about[0].upper()}{sub.about[1:]}. {MORE.get(sub.name, '')}"
+        found = commands.add_parser(sub.name, help=sub.about, description=about, epilog=EXITS)
+        found.set_defaults(run=_late(sub.where))
+        for name, options in sub.own:
+            found.add_argument(name, **options)
+        if sub.prints:
+            found.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what to print [text]")
+        add_flags(found, sub.topics)
     emulate = commands.add_parser("emulate", help="serve IMDS over real HTTP, for tests and trials", epilog=EXITS)
     _add_emulator(emulate)
     return parser

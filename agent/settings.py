@@ -6,9 +6,9 @@ A setting is one field of `Settings`: its name gives the flag (`--release-after`
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
-import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,170 +18,116 @@ from agent.core.labels import DOMAIN, LabelPolicy
 from agent.core.maintenance import Policy
 from agent.core.reconcile import Rules
 from agent.core.tags import TagPolicy
+from agent.kinds import ADDRESS, NAMES, PAIRS, PATH, SECONDS, SWITCH, TEXT, URL, Kind, choice
 from agent.told import Told
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
 PREFIX = "IMDS_AGENT_"
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class SettingsError(Told):
     """A setting that cannot be used: where it stands, what was expected, what was found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How one sort of value is written.
-
-    Attributes:
-        expected: what the error says was expected.
-        read: from text or a YAML value; raises ValueError.
-        write: back to text, for the table of settings.
-    """
-
-    expected: str
-    read: Callable[[Any], Any]
-    write: Callable[[Any], str] = str
+# What a setting is about, in the order of --help.
+TOPICS = {
+    "cluster": "Kubernetes",
+    "imds": "Instance Metadata Service",
+    "labels": "labels and tags",
+    "events": "scheduled events",
+    "daemon": "the daemon",
+}
 
 
-def _seconds(value: Any) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-        return float(value)
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
-    if not found:
-        raise ValueError(value)
-    return float(found[1]) * UNITS[found[2] or "s"]
-
-
-def _duration(seconds: float) -> str:
-    for unit in ("h", "m"):
-        if seconds and seconds % UNITS[unit] == 0:
-            return f"{seconds / UNITS[unit]:g}{unit}"
-    return f"{seconds:g}s"
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    if not isinstance(value, str):
-        raise ValueError(value)  # noqa: TRY004 - one kind of error for all that is written wrong
-    return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
-    if isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair):
-        return tuple(sorted(value.items()))
-    pairs = [name.split("=", 1) for name in _names(value)]
-    if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(value)
-    return tuple((old, new) for old, new in pairs)
-
-
-def _switch(value: Any) -> bool:
-    known = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
-    return known[str(value).strip().lower()]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, (str, int)) or isinstance(value, bool) or str(value) == "":
-        raise ValueError(value)
-    return str(value)
-
-
-def _url(value: Any) -> str:
-    text = str(value).rstrip("/")
-    if not re.fullmatch(r"http://[^/\s]+", text):
-        raise ValueError(value)
-    return text
-
-
-def _address(value: Any) -> str:
-    text = str(value)
-    if text != "off" and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}", text):
-        raise ValueError(value)
-    return text
-
-
-def _choice(*options: str) -> Kind:
-    def read(value: Any) -> str:
-        text = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-        if text not in options:
-            raise ValueError(value)
-        return text
-
-    return Kind("one of " + ", ".join(options), read)
-
-
-SECONDS = Kind("a time such as 500ms, 30s, 5m or 1h", _seconds, _duration)
-NAMES = Kind("names separated by commas", _names, ",".join)
-PAIRS = Kind("pairs such as old=new,older=newer", _pairs, lambda pairs: ",".join("=".join(pair) for pair in pairs))
-SWITCH = Kind("on or off", _switch, lambda on: "on" if on else "off")
-TEXT = Kind("a text", _text)
-URL = Kind("a URL such as http://169.254.169.254", _url)
-ADDRESS = Kind("HOST:PORT, or off", _address)
-PATH = Kind("a path", lambda value: Path(_text(value)))
-
-
-def _setting(default: Any, kind: Kind, about: str) -> Any:
-    return field(default=default, metadata={"kind": kind, "about": about})
+def _setting(topic: str, default: Any, kind: Kind, about: str) -> Any:
+    return field(default=default, metadata={"topic": topic, "kind": kind, "about": about})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting, with its default and its reason."""
 
-    node_name: str | None = _setting(None, TEXT, "the Kubernetes node this agent runs on (also NODE_NAME)")
-    kubeconfig: Path | None = _setting(None, PATH, "kubeconfig file; without it the pod's service account is used")
-    context: str | None = _setting(None, TEXT, "context of the kubeconfig; without it the current one")
-    domain: str = _setting(DOMAIN, TEXT, "domain below which all labels and annotations stand")
-    imds_url: str = _setting("http://169.254.169.254", URL, "the Instance Metadata Service")
+    node_name: str | None = _setting("cluster", None, TEXT, "the Kubernetes node this agent runs on (also NODE_NAME)")
+    kubeconfig: Path | None = _setting(
+        "cluster", None, PATH, "kubeconfig file; without it the pod's service account is used"
+    )
+    context: str | None = _setting("cluster", None, TEXT, "context of the kubeconfig; without it the current one")
+    domain: str = _setting("labels", DOMAIN, TEXT, "domain below which all labels and annotations stand")
+    imds_url: str = _setting("imds", "http://169.254.169.254", URL, "the Instance Metadata Service")
     imds_connect_timeout: float = _setting(
-        2.0, SECONDS, "time for a connection to IMDS; a blocked pod sees only silence"
+        "imds", 2.0, SECONDS, "time for a connection to IMDS; a blocked pod sees only silence"
     )
-    imds_read_timeout: float = _setting(5.0, SECONDS, "time for an answer of IMDS")
+    imds_read_timeout: float = _setting("imds", 5.0, SECONDS, "time for an answer of IMDS")
     first_events_timeout: float = _setting(
-        120.0, SECONDS, "time for the first answer about events, which switches the feature on for the VM"
+        "events", 120.0, SECONDS, "time for the first answer about events, which switches the feature on for the VM"
     )
-    instance_interval: float = _setting(300.0, SECONDS, "between two looks at the VM's metadata")
-    confirm_interval: float = _setting(10.0, SECONDS, "the same while a change awaits its third agreeing answer")
+    instance_interval: float = _setting("daemon", 300.0, SECONDS, "between two looks at the VM's metadata")
+    confirm_interval: float = _setting(
+        "daemon", 10.0, SECONDS, "the same while a change awaits its third agreeing answer"
+    )
     events: bool = _setting(
-        True, SWITCH, "watch scheduled events; off only labels (a mark that stands is still tended)"
+        "events", True, SWITCH, "watch scheduled events; off only labels (a mark that stands is still tended)"
     )
-    events_interval: float = _setting(1.0, SECONDS, "between two looks at scheduled events; a Preempt gives 30 s")
-    freeze_below: float = _setting(30.0, SECONDS, "a Freeze known to be shorter is told but not cordoned for")
-    cordon_before: float = _setting(3600.0, SECONDS, "cordon this long before an event may start, not earlier")
-    release_after: float = _setting(60.0, SECONDS, "give the node back when its events have been gone for this long")
+    events_interval: float = _setting(
+        "events", 1.0, SECONDS, "between two looks at scheduled events; a Preempt gives 30 s"
+    )
+    freeze_below: float = _setting("events", 30.0, SECONDS, "a Freeze known to be shorter is told but not cordoned for")
+    cordon_before: float = _setting(
+        "events", 3600.0, SECONDS, "cordon this long before an event may start, not earlier"
+    )
+    release_after: float = _setting(
+        "events", 60.0, SECONDS, "give the node back when its events have been gone for this long"
+    )
     release_after_restart: float = _setting(
+        "events",
         300.0,
         SECONDS,
         "the same for events from before the agent's start; IMDS may need five minutes to show them again",
     )
-    node_interval: float = _setting(300.0, SECONDS, "between two looks at a node on which nothing happens")
+    node_interval: float = _setting("daemon", 300.0, SECONDS, "between two looks at a node on which nothing happens")
     start_jitter: float = _setting(
-        30.0, SECONDS, "at most this delay at start on a node that carries our labels already"
+        "daemon", 30.0, SECONDS, "at most this delay at start on a node that carries our labels already"
     )
-    include_labels: tuple[str, ...] = _setting((), NAMES, "patterns of label keys to add that are off by default")
-    exclude_labels: tuple[str, ...] = _setting((), NAMES, "patterns of label keys to leave out")
+    include_labels: tuple[str, ...] = _setting(
+        "labels", (), NAMES, "patterns of label keys to add that are off by default"
+    )
+    exclude_labels: tuple[str, ...] = _setting("labels", (), NAMES, "patterns of label keys to leave out")
     well_known_labels: str = _setting(
-        "never", _choice("never", "if-absent"), "topology.kubernetes.io/zone and region, where nobody else sets them"
+        "labels",
+        "never",
+        choice("never", "if-absent"),
+        "topology.kubernetes.io/zone and region, where nobody else sets them",
     )
-    tags_allow: tuple[str, ...] = _setting(("*",), NAMES, "patterns of VM tags that become labels")
-    tags_deny: tuple[str, ...] = _setting((), NAMES, "patterns of VM tags that do not, besides the built-in ones")
-    tags_rename: tuple[tuple[str, str], ...] = _setting((), PAIRS, "tag=label name, for tags that need another name")
-    tags_case: str = _setting("lower", _choice("lower", "preserve"), "case of tag names in labels; Azure ignores it")
+    tags_allow: tuple[str, ...] = _setting("labels", ("*",), NAMES, "patterns of VM tags that become labels")
+    tags_deny: tuple[str, ...] = _setting(
+        "labels", (), NAMES, "patterns of VM tags that do not, besides the built-in ones"
+    )
+    tags_rename: tuple[tuple[str, str], ...] = _setting(
+        "labels", (), PAIRS, "tag=label name, for tags that need another name"
+    )
+    tags_case: str = _setting(
+        "labels", "lower", choice("lower", "preserve"), "case of tag names in labels; Azure ignores it"
+    )
     tags_lossy: str = _setting(
-        "sanitize", _choice("sanitize", "hash", "skip"), "tag values that are no label values: mend, hash or leave out"
+        "labels",
+        "sanitize",
+        choice("sanitize", "hash", "skip"),
+        "tag values that are no label values: mend, hash or leave out",
     )
     probe_address: str = _setting(
+        "daemon",
         "127.0.0.1:23169",
         ADDRESS,
         "where /healthz, /readyz and /metrics answer; also keeps a second agent from starting",
     )
-    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "least severe level that is logged")
-    log_format: str = _setting("auto", _choice("auto", "json", "console"), "auto is console on a terminal, else JSON")
+    log_level: str = _setting(
+        "daemon", "info", choice("debug", "info", "warning", "error"), "least severe level that is logged"
+    )
+    log_format: str = _setting(
+        "daemon", "auto", choice("auto", "json", "console"), "auto is console on a terminal, else JSON"
+    )
 
     def rules(self) -> Rules:
         """Return what decisions depend on.
@@ -230,14 +176,16 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every setting and one for the file."""
-    group = parser.add_argument_group("settings", "also as variables IMDS_AGENT_… and as keys of the file")
-    group.add_argument("--config", metavar="FILE", help="settings file, YAML (also IMDS_AGENT_CONFIG)")
+def add_flags(parser: argparse.ArgumentParser, topics: Iterable[str]) -> None:
+    """Add a flag for every setting and one for the file; --help shows those of the command's own topics."""
+    parser.add_argument("--config", metavar="FILE", help="settings file, YAML (also IMDS_AGENT_CONFIG)")
+    shown = {topic: parser.add_argument_group(TOPICS[topic]) for topic in topics}
     for name, entry in FIELDS.items():
         kind: Kind = entry.metadata["kind"]
         default = "" if entry.default in (None, ()) else f" [{kind.write(entry.default)}]"
-        group.add_argument(flag(name), dest=name, metavar="VALUE", help=entry.metadata["about"] + default)
+        group = shown.get(entry.metadata["topic"], parser)
+        about = entry.metadata["about"] + default if group is not parser else argparse.SUPPRESS
+        group.add_argument(flag(name), dest=name, metavar="VALUE", help=about.replace("%", "%%"))
 
 
 def _read(name: str, value: Any, place: str) -> Any:

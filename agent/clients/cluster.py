@@ -187,8 +187,8 @@ class Cluster:
             response = self._client.call_api(
                 *request, _request_timeout=(self._access.connect_timeout, self._access.read_timeout)
             )
-            body = response.read()  # type: ignore[no-untyped-call]
-            reply = _Reply(response.status, body, response.headers.get("Retry-After"))
+            raw: bytes = response.read()  # type: ignore[no-untyped-call]
+            reply = _Reply(response.status, raw, response.headers.get("Retry-After"))
         except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError) as error:
             self._seen(verb, 0)
             raise ClusterUnavailable(f"{verb} {self.server}{path}: no answer: {error}") from error

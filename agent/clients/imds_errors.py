@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from agent.told import Told
+
 if TYPE_CHECKING:
     from agent.core.document import DocumentError
 
@@ -22,7 +24,7 @@ _UNREACHED = (
 _LATER = "It is worth asking again"
 
 
-class ImdsError(Exception):
+class ImdsError(Told):
     """IMDS gave no answer that counts.
 
     Attributes:
@@ -60,12 +62,12 @@ def is_html(body: bytes) -> bool:
     return body.lstrip().startswith(b"<")
 
 
-def unreached(url: str, error: requests.RequestException, connect: float, read: float) -> ImdsUnavailable:
+def unreached(url: str, error: Exception, connect: float, read: float) -> ImdsUnavailable:
     """Return the error for a request without an answer.
 
     Args:
         url: what was asked.
-        error: what requests says.
+        error: what requests or urllib3 says.
         connect: seconds that a connection was given.
         read: seconds that an answer was given.
     """

@@ -44,6 +44,14 @@ class Reply:
         return bad_status(self.url, self.status, self.body, self.location)
 
 
+class _Direct(requests.Session):
+    """A session that never looks where a redirection points: requests decodes that even when it does not follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """Return no target."""
+        return None
+
+
 class ImdsHttp:
     """GET requests to one address, from several threads, each with its own connection.
 
@@ -99,7 +107,7 @@ class ImdsHttp:
             response = self._session().get(
                 url, timeout=(connect_timeout, read_timeout), allow_redirects=False, stream=True
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:  # requests lets some of urllib3's through
             self._seen(endpoint, "unreached")
             raise unreached(url, error, connect_timeout, read_timeout) from error
         with response:
@@ -121,7 +129,7 @@ class ImdsHttp:
         session = getattr(self._local, "session", None)
         if isinstance(session, requests.Session):
             return session
-        session = requests.Session()
+        session = _Direct()
         session.trust_env = False  # link-local: never through a proxy, and no CA bundle or netrc of the environment
         session.headers = requests.structures.CaseInsensitiveDict(self._headers)
         self._local.session = session

@@ -12,7 +12,7 @@ from agent.commands.facts import DEADLINE
 from agent.commands.output import DIM, YELLOW, columns, paint, say, say_json
 from agent.core.events import EventDocument, ScheduledEvent, concerns
 from agent.core.maintenance import decide
-from agent.daemon.run import imds_client
+from agent.daemon.partners import imds_client
 
 if TYPE_CHECKING:
     import argparse

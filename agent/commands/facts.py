@@ -10,7 +10,7 @@ from agent.core.instance import Instance, missing
 from agent.core.labelling import written
 from agent.core.labels import explain_labels
 from agent.core.tags import explain_tag, tag_labels
-from agent.daemon.run import imds_client
+from agent.daemon.partners import imds_client
 
 if TYPE_CHECKING:
     import argparse

@@ -20,7 +20,7 @@ from agent.core.reconcile import Known, Turn, reconcile, vm_name
 from agent.core.sighting import ENOUGH, Sighting, sighted
 from agent.daemon.acts import Acts, node_body
 from agent.daemon.metrics import Metrics
-from agent.daemon.run import access, imds_client
+from agent.daemon.partners import access, imds_client
 from agent.settings import Settings, own_node
 
 if TYPE_CHECKING:

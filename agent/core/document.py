@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass, field
 
@@ -118,16 +117,15 @@ def read_json(body: bytes | str) -> Place:
     """Read a JSON document strictly and return its root, `$`.
 
     UTF-8 only; a byte order mark is tolerated, since it changes nothing and Windows tools write it. Refused, although
-    Python would read them: NaN and infinite numbers, numbers of more than 19 digits, and keys that come twice.
+    Python would read them: NaN, Infinity, and keys that come twice. A whole number of more than 19 digits is kept as
+    a fraction, so that it spoils only the place where it stands.
 
     Raises:
         DocumentError: not JSON, or nested deeper than the interpreter reads. Never shows the body itself.
     """
     text = _decoded(body)
     try:
-        value: object = json.loads(
-            text, object_pairs_hook=_once, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
-        )
+        value: object = json.loads(text, object_pairs_hook=_once, parse_int=_integer, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         what = error.msg.removesuffix(" at")
         found = f"{what} at character {error.pos} of {len(text)}" if text.strip() else "an empty body"
@@ -156,17 +154,8 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise DocumentError("$", "a number of at most 19 digits", f"one of {len(text)} characters")
-    return int(text)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise DocumentError("$", "a finite number", text)
-    return number
+def _integer(text: str) -> int | float:
+    return int(text) if _INTEGER.fullmatch(text) else float(text)  # int() refuses thousands of digits
 
 
 def _no_constant(name: str) -> object:

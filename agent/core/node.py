@@ -27,7 +27,6 @@ DRAINER_TAINTS = {
 }
 DRAINER_ANNOTATIONS = {
     "weave.works/kured-reboot-in-progress": "kured",
-    "kured.dev/kured-reboot-in-progress": "kured",
 }
 
 

@@ -10,15 +10,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__
-from agent.clients.cluster import Access, Cluster
+from agent.clients.cluster import Cluster
 from agent.clients.cluster_errors import ClusterConflict, ClusterError, ClusterRefused
-from agent.clients.imds import Imds
 from agent.core.health import Health, health
 from agent.core.labels import own_key
 from agent.core.node import read_node
 from agent.daemon.board import Board
 from agent.daemon.loop import LATE, Clock, Loop
 from agent.daemon.metrics import Ages, Metrics
+from agent.daemon.partners import access, imds_client
 from agent.daemon.pollers import IMDS_DEADLINE, EventsPoller, InstancePoller
 from agent.daemon.probes import Probes
 from agent.log import set_up
@@ -38,29 +38,6 @@ class Stopped(BaseException):
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped
-
-
-def access(settings: Settings) -> Access:
-    """Return how to reach the API server."""
-    agent = f"imds-agent/{__version__}"
-    return Access(kubeconfig=settings.kubeconfig, context=settings.context, user_agent=agent)
-
-
-def imds_client(settings: Settings, metrics: Metrics | None = None) -> Imds:
-    """Return a client of the service."""
-
-    def seen(endpoint: str, outcome: str) -> None:
-        if metrics is not None:
-            metrics.imds_requests.labels(endpoint, outcome).inc()
-
-    return Imds(
-        settings.imds_url,
-        connect_timeout=settings.imds_connect_timeout,
-        read_timeout=settings.imds_read_timeout,
-        first_events_timeout=settings.first_events_timeout,
-        user_agent=f"imds-agent/{__version__}",
-        seen=seen,
-    )
 
 
 def new_board(settings: Settings, now: float) -> Board:

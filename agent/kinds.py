@@ -1,0 +1,108 @@
+"""How each kind of setting is written: from text or a YAML value, and back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one sort of value is written.
+
+    Attributes:
+        expected: what the error says was expected.
+        read: from text or a YAML value; raises ValueError.
+        write: back to text, for the table of settings.
+    """
+
+    expected: str
+    read: Callable[[Any], Any]
+    write: Callable[[Any], str] = str
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
+    if not found:
+        raise ValueError(value)
+    return float(found[1]) * UNITS[found[2] or "s"]
+
+
+def _duration(seconds: float) -> str:
+    for unit in ("h", "m"):
+        if seconds and seconds % UNITS[unit] == 0:
+            return f"{seconds / UNITS[unit]:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if not isinstance(value, str):
+        raise ValueError(value)  # noqa: TRY004 - one kind of error for all that is written wrong
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    if isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair):
+        return tuple(sorted(value.items()))
+    pairs = [name.split("=", 1) for name in _names(value)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(value)
+    return tuple((old, new) for old, new in pairs)
+
+
+def _switch(value: Any) -> bool:
+    known = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+    return known[str(value).strip().lower()]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, (str, int)) or isinstance(value, bool) or str(value) == "":
+        raise ValueError(value)
+    return str(value)
+
+
+def _url(value: Any) -> str:
+    text = str(value).rstrip("/")
+    if not re.fullmatch(r"http://[^/\s]+", text):
+        raise ValueError(value)
+    return text
+
+
+def _address(value: Any) -> str:
+    text = str(value)
+    if text != "off" and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}", text):
+        raise ValueError(value)
+    return text
+
+
+def choice(*options: str) -> Kind:
+    """Return the kind of a setting that takes one of a few words."""
+
+    def read(value: Any) -> str:
+        text = {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        if text not in options:
+            raise ValueError(value)
+        return text
+
+    return Kind("one of " + ", ".join(options), read)
+
+
+SECONDS = Kind("a time such as 500ms, 30s, 5m or 1h", _seconds, _duration)
+NAMES = Kind("names separated by commas", _names, ",".join)
+PAIRS = Kind("pairs such as old=new,older=newer", _pairs, lambda pairs: ",".join("=".join(pair) for pair in pairs))
+SWITCH = Kind("on or off", _switch, lambda on: "on" if on else "off")
+TEXT = Kind("a text", _text)
+URL = Kind("a URL such as http://169.254.169.254", _url)
+ADDRESS = Kind("HOST:PORT, or off", _address)
+PATH = Kind("a path", lambda value: Path(_text(value)))
