@@ -94,7 +94,7 @@ class Cluster:
         """Register a node as its kubelet would, and keep it alive while the cluster is open.
 
         Args:
-            provider_id: None makes one of a VM of this name.
+            provider_id: None makes one of a VM of this name; "" is a node without a cloud provider.
             labels: besides those that kubelet sets itself.
         """
         actor = NodeActor(self, name, provider_id=provider_id, labels=labels or {}, taints=taints or [])

@@ -67,7 +67,8 @@ class NodeActor:
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": self.name, "labels": self.labels},
-            "spec": {"providerID": self.provider_id} | ({"taints": self.taints} if self.taints else {}),
+            "spec": ({"providerID": self.provider_id} if self.provider_id else {})
+            | ({"taints": self.taints} if self.taints else {}),
         }
         self.uid = self.kubelet.post("/api/v1/nodes", node)["metadata"]["uid"]
         self.report()

@@ -8,7 +8,9 @@ import yaml
 
 from tests.controlplane.installed import BASE, POLICY
 from tests.controlplane.plane import ControlPlane
+from tests.controlplane.session import MERGE
 
+OVERLAYS = BASE.parent / "overlays"
 HEAD = """
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -72,10 +74,32 @@ def test_in_another_namespace_the_rights_and_the_policy_go_along(built, overlay)
         node = plane.register_node("a")
         agent = plane.session(token=plane.agent_token("a", "elsewhere"))
         assert agent.patch(node.path, {"metadata": {"labels": {"vm.imds-agent.github.io/size": "x"}}})
-        refused = agent.raw(
-            "PATCH", node.path, {"metadata": {"labels": {"a": "b"}}}, content_type="application/merge-patch+json"
-        )
+        refused = agent.raw("PATCH", node.path, {"metadata": {"labels": {"a": "b"}}}, content_type=MERGE)
         assert refused.status_code == 403
         assert POLICY in refused.text
         labels = plane.admin.get("/api/v1/namespaces/elsewhere")["metadata"]["labels"]
         assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+def test_with_its_overlay_the_agent_may_give_a_zone_where_none_is_and_nothing_more(built, overlay):
+    def zone(value: str | None, key: str = "topology.kubernetes.io/zone") -> dict:
+        return {"metadata": {"labels": {key: value}}}
+
+    with ControlPlane() as plane:
+        plane.install(OVERLAYS / "zone-if-absent")
+        node = plane.register_node("a")
+        agent = plane.session(token=plane.agent_token("a"))
+
+        def answer(body: dict) -> int:
+            return agent.raw("PATCH", node.path, body, content_type=MERGE).status_code
+
+        assert answer(zone("westeurope", key="topology.kubernetes.io/region")) == 200
+        assert answer(zone("westeurope-1")) == 200
+        assert answer(zone("westeurope-2")) == 403
+        assert answer(zone(None)) == 403
+        assert answer(zone("x", key="topology.kubernetes.io/hostgroup")) == 403
+        assert answer(zone("x", key="vm.imds-agent.github.io/size")) == 200
+        [container] = objects_of(plane, OVERLAYS / "zone-if-absent")["DaemonSet"]["spec"]["template"]["spec"][
+            "containers"
+        ]
+        assert {entry["name"] for entry in container["env"]} == {"NODE_NAME", "IMDS_AGENT_WELL_KNOWN_LABELS"}
