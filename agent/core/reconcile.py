@@ -100,17 +100,24 @@ def _nobodys_wish(view: NodeView, domain: str, mark: Mark) -> bool:
 
 
 def _release_actions(release: Release, view: NodeView, domain: str, mark: Mark) -> tuple[Action, ...]:
-    withdraw = ApplyMark(mark=release.mark, cordon=False)
     holding = holds(view, domain) if release.cordoned and view.unschedulable else ()
+    handed = view.owner(HANDOVER)
+    first: tuple[Action, ...] = ()
     if holding:
-        handed = view.owner(HANDOVER)
-        return (withdraw,) if handed and handed.unschedulable else (HandOver(holds=holding), withdraw)
-    if release.cordoned and _nobodys_wish(view, domain, mark):
+        first = () if handed and handed.unschedulable else (HandOver(holds=holding),)
+    elif release.cordoned and _nobodys_wish(view, domain, mark):
         return (ClearCordon(resource_version=view.resource_version),)
-    copied = any(f"{domain}/events" in owner.annotations for owner in view.owners if owner.manager != EVENTS)
-    if release.mark is None and (copied or not view.owner(EVENTS)):
-        return (withdraw, Sweep(annotations=(f"{domain}/events",)))
-    return (withdraw,)
+    withdraw = ApplyMark(mark=release.mark, cordon=False)
+    if release.mark is None and not _mark_is_ours_alone(view, domain):
+        return (*first, withdraw, Sweep(annotations=(f"{domain}/events",)))
+    return (*first, withdraw)
+
+
+def _mark_is_ours_alone(view: NodeView, domain: str) -> bool:
+    """Return whether the mark goes when our manager withdraws it; otherwise it was copied, or its ownership lost."""
+    key = f"{domain}/events"
+    owners = [owner for owner in view.owners if key in owner.annotations]
+    return len(owners) == 1 and owners[0] == view.owner(EVENTS)
 
 
 def _mark_action(mark: Mark, view: NodeView, domain: str, *, cordon: bool) -> tuple[Action, ...]:

@@ -1,0 +1,293 @@
+"""The story: anything may happen in any order, and the node is never worse off for it.
+
+A state machine drives the real loop, with documents and time as values, against a real node of a real kube-apiserver under
+our own rights and policy. Failing examples replay by the seed that hypothesis prints.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.controlplane.cluster import Cluster as Plane
+from tests.story.refusing import refuse_where_told
+from tests.story.world import VM, P, World, instance_document, is_cordoned, marked_ids, own_labels
+
+STORIES = int(os.environ.get("IMDS_AGENT_STORIES", "25"))
+LENGTH = 40  # steps in one story
+CALM = 12  # turns after which a node must be as it should be
+REFUSE = "story.example/refuse"
+HOLD = f"{P}/hold"
+
+IDS = st.sampled_from(["A", "B", "C"])
+KINDS = st.sampled_from(["Reboot", "Redeploy", "Preempt", "Terminate", "Freeze", "Novelty"])
+STATUSES = st.sampled_from(["Scheduled", "Started"])
+WHOM = st.sampled_from([[VM], ["pool_12"], ["POOL_1", "pool_7"], ["_pool_1"]])
+
+
+def cordons(event: dict[str, Any]) -> bool:
+    """Return whether an event of the service is one that our default policy cordons this VM for."""
+    ours = any(name.lower().lstrip("_") == VM for name in event["Resources"])
+    return ours and not (event["EventType"] == "Freeze" and 0 <= event["DurationInSeconds"] < 30)
+
+
+class Story(RuleBasedStateMachine):
+    """One node's life."""
+
+    plane: ClassVar[Plane]
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(self.plane)
+        self.heard: dict[str, dict[str, Any]] = {}  # the events of the last good answer
+        self.overridden: set[str] = set()  # ids under whose mark somebody made the node schedulable
+        self.wanted: bool | None = False  # whether somebody else wants a cordon; None where it cannot be told
+        self.copy: dict[str, Any] | None = None
+        self.quiet = False  # the last thing that happened was a turn that worked
+
+    # -- what happens to IMDS ----------------------------------------------------------------------------------------
+
+    @rule(event=IDS, kind=KINDS, whom=WHOM, status=STATUSES, duration=st.sampled_from([-1, 0, 9, 60]))
+    def an_event_appears_or_repeats(self, event, kind, whom, status, duration):
+        self.world.schedule(event, kind, whom, status, duration)
+
+    @rule(event=IDS)
+    def an_event_starts(self, event):
+        if event in self.world.events:
+            self.world.events[event] |= {"EventStatus": "Started", "NotBefore": ""}
+
+    @rule(event=IDS)
+    def an_event_vanishes(self, event):
+        self.world.events.pop(event, None)
+
+    @rule(broken=st.booleans())
+    def events_are_heard(self, broken):
+        self.world.tell_events(broken=broken)
+        self.heard = {key: dict(event) for key, event in self.world.events.items()}
+        self.quiet = False
+
+    @rule(times=st.sampled_from([1, 3]))
+    def the_instance_is_heard(self, times):
+        for _ in range(times):
+            self.world.tell_instance(instance_document(self.world.tags))
+        self.quiet = False
+
+    @rule(
+        lost=st.sampled_from(
+            [{"zone": ""}, {"tagsList": [], "tags": ""}, {"vmId": ""}, {"platformFaultDomain": "", "name": ""}]
+        )
+    )
+    def a_partial_answer_comes(self, lost):
+        self.world.tell_instance(instance_document(self.world.tags, **lost))
+        self.quiet = False
+
+    @rule(value=st.sampled_from(["IT", "HR", "R & D"]))
+    def a_tag_changes(self, value):
+        self.world.tags = {"Department": value}
+
+    @rule()
+    def a_tag_goes(self):
+        self.world.tags = {}
+
+    @rule(seconds=st.sampled_from([1, 6, 61, 301]))
+    def time_passes(self, seconds):
+        self.world.instant += seconds
+
+    # -- what people and programs do ---------------------------------------------------------------------------------
+
+    @rule()
+    def somebody_cordons(self):
+        """As kubectl does: nothing is sent where the node is cordoned already."""
+        if not is_cordoned(self.world.read()):
+            self.world.person_patches({"spec": {"unschedulable": True}}, "kubectl-cordon")
+            self.wanted = True
+            self.note_overrides()
+            self.quiet = False
+
+    @rule()
+    def somebody_uncordons(self):
+        if is_cordoned(self.world.read()):
+            self.world.person_patches({"spec": {"unschedulable": None}}, "kubectl-cordon")
+            self.wanted = False
+            self.note_overrides()
+            self.quiet = False
+
+    @rule(hold=st.booleans())
+    def somebody_holds_or_lets_go(self, hold):
+        self.world.person_patches(
+            {"metadata": {"annotations": {HOLD: "by hand" if hold else None}}}, "kubectl-annotate"
+        )
+        self.quiet = False
+
+    @rule()
+    def somebody_copies_the_node(self):
+        self.copy = self.world.read()
+
+    @precondition(lambda self: self.copy is not None)
+    @rule()
+    def somebody_puts_the_copy_back(self):
+        assert self.copy is not None
+        annotations = self.copy["metadata"].get("annotations", {})
+        before = is_cordoned(self.world.read())
+        self.world.put(self.copy)
+        if not is_cordoned(self.copy):
+            self.wanted = False
+        elif f"{P}/events" in annotations:
+            self.wanted = None  # the copy holds our cordon, perhaps somebody's below it: nobody can tell
+        elif not before or self.wanted is not True:
+            self.wanted = None if self.wanted is None else True
+        self.note_overrides()
+        self.quiet = False
+
+    @rule()
+    def ownership_is_wiped(self):
+        self.world.person_patches({"metadata": {"managedFields": [{}]}}, "careless")
+        self.quiet = False
+
+    @rule()
+    def the_mark_is_taken_away(self):
+        self.world.person_patches({"metadata": {"annotations": {f"{P}/events": None}}}, "careless")
+        self.overridden.clear()
+        self.quiet = False
+
+    @rule(ready=st.booleans())
+    def the_node_becomes_ready_or_not(self, ready):
+        self.world.node.set_ready(ready)
+        self.quiet = False
+
+    @rule(what=st.sampled_from(["labels", "all", None]))
+    def admission_refuses_or_relents(self, what):
+        self.world.person_patches({"metadata": {"annotations": {REFUSE: what}}}, "admin")
+        self.quiet = False
+
+    def note_overrides(self) -> None:
+        """Remember the ids under whose standing mark the node is schedulable now."""
+        node = self.world.read()
+        if is_cordoned(node):
+            self.overridden -= marked_ids(node)
+        else:
+            self.overridden |= marked_ids(node)
+
+    # -- the agent ---------------------------------------------------------------------------------------------------
+
+    @rule()
+    def the_agent_dies_and_starts_again(self):
+        self.world.stop_agent()
+        self.world.start_agent()
+        self.heard = {}
+        self.quiet = False
+
+    @rule()
+    def the_agent_turns(self):
+        before = self.world.read()
+        quiet, refusing = self.quiet, REFUSE in before["metadata"].get("annotations", {})
+        instant = self.world.instant
+        self.world.loop.turn()
+        after = self.world.read()
+        story = self.world.log.getvalue()[-3000:]
+        if quiet and instant == self.turned_at:
+            assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], story
+        self.nobodys_cordon_is_undone(before, after, story)
+        self.no_label_goes_on_doubt(before, after, story)
+        if not refusing:
+            self.cordoned_while_an_event_lasts(after, story)
+        self.quiet = not refusing
+        self.turned_at = instant
+
+    turned_at = -1.0
+
+    def cordoned_while_an_event_lasts(self, after, story):
+        lasting = {key for key, event in self.heard.items() if cordons(event)}
+        known = P + "/instance" in after["metadata"].get("annotations", {}) or self.world.sighting is not None
+        named = self.world.sighting is None or self.world.sighting.instance.name is not None
+        if lasting - self.overridden and known and named:
+            assert is_cordoned(after), f"schedulable during {lasting - self.overridden}: {story}"
+
+    def nobodys_cordon_is_undone(self, before, after, story):
+        held = HOLD in before["metadata"].get("annotations", {})
+        if is_cordoned(before) and (held or self.wanted):
+            assert is_cordoned(after), f"a cordon that others want was undone: {story}"
+
+    def no_label_goes_on_doubt(self, before, after, story):
+        gone = own_labels(before).keys() - own_labels(after).keys()
+        last = self.world.answered[-3:]
+        if gone:
+            assert len(last) == 3, f"{gone} removed after {len(last)} answers: {story}"
+            complete = [body for body in self.world.answered if '"vmId": ""' not in body and '"name": ""' not in body]
+            assert len(set(complete[-3:])) == 1, f"{gone} removed on doubt: {story}"
+
+    def teardown(self):
+        if hasattr(self, "world"):
+            try:
+                self.calm()
+            finally:
+                self.world.close()
+
+    def calm(self) -> None:
+        """With calm, the node is as it should be within a few turns, and then nothing is written."""
+        world = self.world
+        annotations = world.read()["metadata"].get("annotations", {})
+        held = HOLD in annotations
+        world.person_patches({"metadata": {"annotations": {REFUSE: None}}}, "admin")
+        world.node.set_ready(True)
+        world.events.clear()
+        for _ in range(CALM):
+            world.tell_events()
+            world.instant += 302  # longer than any wait, so that each turn may take the next step
+            world.tell_events()
+            world.tell_instance(instance_document(world.tags))
+            for _ in range(2):
+                world.loop.turn()
+        after, story = world.read(), world.log.getvalue()[-3000:]
+        assert f"{P}/events" not in after["metadata"]["annotations"], f"the mark was left behind: {story}"
+        handed = any(entry["manager"] == "imds-agent-handover" for entry in after["metadata"].get("managedFields", ()))
+        if self.wanted is False and not held and not handed:
+            assert not is_cordoned(after), f"a cordon was left behind: {story}"
+        if self.wanted:
+            assert is_cordoned(after), f"somebody's cordon was lost: {story}"
+        self.labels_are_right(after, story)
+        version = after["metadata"]["resourceVersion"]
+        world.loop.turn()
+        assert world.read()["metadata"]["resourceVersion"] == version, f"written without need: {story}"
+
+    def labels_are_right(self, after, story):
+        found = own_labels(after)
+        assert found[f"topology.{P}/rack"] == "westeurope-1-fd0", story
+        assert found[f"vm.{P}/priority"] == "regular", story
+        tags = {key: value for key, value in found.items() if key.startswith("tag.")}
+        expected = {"IT": "IT", "HR": "HR", "R & D": "R_D"}
+        wanted = {f"tag.{P}/department": expected[value] for value in self.world.tags.values()}
+        assert tags == wanted, story
+
+
+@pytest.fixture(scope="module")
+def refusing_plane(plane: Plane) -> Iterator[Plane]:
+    with refuse_where_told(plane, REFUSE):
+        yield plane
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_whatever_happens_the_node_is_never_worse_off_and_comes_right_in_the_end(refusing_plane: Plane) -> None:
+    Story.plane = refusing_plane
+    run_state_machine_as_test(
+        Story,
+        settings=settings(
+            max_examples=STORIES,
+            stateful_step_count=LENGTH,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.reuse, Phase.generate, Phase.shrink) if STORIES <= 25 else (Phase.generate, Phase.shrink),
+        ),
+    )
