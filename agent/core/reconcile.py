@@ -106,7 +106,8 @@ def _release_actions(release: Release, view: NodeView, domain: str, mark: Mark) 
     if holding:
         first = () if handed and handed.unschedulable else (HandOver(holds=holding),)
     elif release.cordoned and _nobodys_wish(view, domain, mark):
-        return (ClearCordon(resource_version=view.resource_version),)
+        clear = ClearCordon(resource_version=view.resource_version)
+        return (clear, ApplyMark(mark=release.mark, cordon=False)) if release.mark else (clear,)
     withdraw = ApplyMark(mark=release.mark, cordon=False)
     if release.mark is None and not _mark_is_ours_alone(view, domain):
         return (*first, withdraw, Sweep(annotations=(f"{domain}/events",)))
