@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ SHORT = {
     "release-after-restart": "4s",
     "confirm-interval": "500ms",
     "instance-interval": "2s",
+    "events-interval": "600ms",
     "node-interval": "3s",
     "start-jitter": "0s",
     "probe-address": "off",
@@ -171,6 +172,10 @@ class Tended:
         """Let IMDS fail from now on, in one way only."""
         self.imds.put_faults([{"kind": kind, **fields}], vm=self.vm)
 
+    def faults(self, *given: Document) -> None:
+        """Let IMDS fail once in each of these ways, one after the other."""
+        self.imds.put_faults([{**each, "times": 1} for each in given], vm=self.vm)
+
     def well(self) -> None:
         self.imds.clear_faults(vm=self.vm)
 
@@ -240,7 +245,8 @@ def node_of(plane: Cluster, **given: Any) -> Iterator[NodeActor]:
         yield actor
     finally:
         actor.close()
-        actor.delete()
+        with suppress(requests.ConnectionError):  # a test that failed may have left the API server down
+            actor.delete()
 
 
 @contextmanager
@@ -277,5 +283,6 @@ def tended(
             yield scene
         finally:
             agent.kill()
-            plane.agents.end_pod(node.name)
+            with suppress(requests.ConnectionError):
+                plane.agents.end_pod(node.name)
         assert agent.noise == [], "the agent said something that is no log event"

@@ -1,0 +1,109 @@
+"""A cordon asked for while ours stands leaves no trace, so a hold says it: then the node stays cordoned after our event."""
+
+import subprocess
+import sys
+from contextlib import ExitStack
+
+from tests.controlplane.session import APPLY, MERGE
+from tests.promises.agents import HOLD, ROOT, annotations, cordoned, owners, tended
+
+UNSCHEDULABLE = "f:spec.f:unschedulable"
+HANDOVER = "imds-agent-handover"
+
+
+def imds_agent(scene, *arguments: str) -> str:
+    """Run a command with the agent's own rights."""
+    kubeconfig = scene.plane.workdir / f"imds-agent-imds-agent-{scene.node.name}.kubeconfig"
+    command = [
+        sys.executable,
+        "-m",
+        "agent",
+        *arguments,
+        f"--kubeconfig={kubeconfig}",
+        f"--node-name={scene.node.name}",
+    ]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_hold_set_by_command_keeps_the_cordon_until_somebody_uncordons(plane):
+    with tended(plane) as scene:
+        event = scene.event("Reboot")
+        scene.wait_cordoned()
+        plane.kubectl("cordon", scene.node.name)  # "already cordoned": this is what nobody can see
+        imds_agent(scene, "hold", "--reason=disk to be changed")
+        assert annotations(scene.get())[HOLD] == "disk to be changed"
+        scene.over(event)
+        assert cordoned(scene.wait_withdrawn())
+        assert owners(scene.get(), UNSCHEDULABLE) == {HANDOVER}
+        assert scene.agent.said("cordon.handed_over")[0]["holds"] == [f"annotation {HOLD}"]
+
+        second = scene.event("Preempt")  # what was handed over stays so over another event
+        scene.wait_cordoned()
+        scene.over(second)
+        assert cordoned(scene.wait_withdrawn())
+
+        said = imds_agent(scene, "hold", "--remove")
+        assert f"kubectl uncordon {scene.node.name}" in said
+        scene.polled()
+        assert cordoned(scene.get())
+        plane.kubectl("uncordon", scene.node.name)
+        assert not cordoned(scene.get())
+
+        third = scene.event("Preempt")  # no hold any more: given back as ever
+        scene.wait_cordoned()
+        scene.over(third)
+        scene.wait_released()
+
+
+def test_a_plain_kubectl_cordon_during_ours_cannot_be_seen(plane):
+    """Why hold exists, and what the docs must say: if this ever fails, kubectl has changed, and so may we."""
+    with tended(plane) as scene:
+        event = scene.event("Reboot")
+        version = scene.wait_cordoned()["metadata"]["resourceVersion"]
+        assert "already cordoned" in plane.kubectl("cordon", scene.node.name)
+        assert scene.get()["metadata"]["resourceVersion"] == version
+        scene.over(event)
+        scene.wait_released()
+
+
+def taint(key: str):
+    def put(scene) -> None:
+        found = scene.get()
+        taints = [*found["spec"].get("taints", []), {"key": key, "effect": "NoSchedule"}]
+        body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": {"taints": taints}}
+        scene.plane.admin.patch(scene.node.path, body, MERGE, fieldManager="drainer")
+
+    return put
+
+
+def note(key: str):
+    return lambda scene: scene.plane.kubectl("annotate", "node", scene.node.name, f"{key}=2026-11-22T10:00:00Z")
+
+
+def applier(scene) -> None:
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": scene.node.name}, "spec": {"unschedulable": True}}
+    scene.plane.admin.patch(scene.node.path, body, APPLY, fieldManager="node-maintenance", force="true")
+
+
+DRAINERS = {
+    "AKS node auto-drain": taint("remediator.kubernetes.azure.com/unschedulable"),
+    "cluster-autoscaler": taint("ToBeDeletedByClusterAutoscaler"),
+    "Karpenter": taint("karpenter.sh/disrupted"),
+    "kured": note("weave.works/kured-reboot-in-progress"),
+    "field manager node-maintenance": applier,
+}
+
+
+def test_whoever_else_takes_the_node_down_keeps_the_cordon_and_is_named(plane):
+    with ExitStack() as open_scenes:
+        scenes = {who: open_scenes.enter_context(tended(plane)) for who in DRAINERS}
+        events = {who: scene.event("Redeploy") for who, scene in scenes.items()}
+        for who, scene in scenes.items():
+            scene.wait_cordoned()
+            DRAINERS[who](scene)
+            scene.over(events[who])
+        for who, scene in scenes.items():
+            found = scene.wait_withdrawn()
+            assert cordoned(found), who
+            assert HANDOVER in owners(found, UNSCHEDULABLE), who
+            assert who in scene.agent.said("cordon.handed_over")[0]["holds"][0]
