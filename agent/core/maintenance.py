@@ -148,6 +148,8 @@ def is_over(event: MarkedEvent, hearing: Hearing, policy: Policy) -> bool:
 def _broken_is_over(hearing: Hearing, policy: Policy) -> bool:
     if hearing.first_good is None or hearing.last_good is None:
         return False
+    if any(hearing.last_good - since < policy.release_after for since in hearing.absent_since.values()):
+        return False  # it may be the one that was marked
     return hearing.last_good - hearing.first_good >= policy.release_after_restart
 
 

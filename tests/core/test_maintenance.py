@@ -269,3 +269,9 @@ def test_a_broken_mark_waits_for_the_node_like_any_other():
     assert planned(Mark(broken=True), known, ready=False) == Cordon(
         mark=Mark(broken=True), waiting_for="the node is not Ready"
     )
+
+
+def test_a_broken_mark_may_be_of_any_event_that_was_shown_lately():
+    known = [(0, document(event())), (900, document())]
+    assert planned(Mark(broken=True), hearing(*known, (959, document()))) == Cordon(mark=Mark(broken=True))
+    assert isinstance(planned(Mark(broken=True), hearing(*known, (960, document()))), Release)
