@@ -225,12 +225,12 @@ def ours(node: Document) -> dict[str, str]:
     return {key: value for key, value in {**labels(node), **annotations(node)}.items() if DOMAIN in key}
 
 
-def owners(node: Document, path: str) -> set[str]:
-    """Return the managers of a field below the node, such as `f:spec.f:unschedulable`."""
+def owners(node: Document, *path: str) -> set[str]:
+    """Return the managers of a field of the node, such as `f:spec`, `f:unschedulable`."""
     found = set()
     for entry in node["metadata"].get("managedFields", []):
         fields = entry.get("fieldsV1", {})
-        for step in path.split("."):
+        for step in path:
             fields = fields.get(step) if isinstance(fields, dict) else None
         if fields is not None:
             found.add(entry["manager"])

@@ -16,7 +16,7 @@ def test_a_cordon_that_an_admin_made_before_ours_survives_event_cancelling_and_r
                 scene.polled()
             scene.over(event)
             assert cordoned(scene.wait_withdrawn())
-        assert not any(manager.startswith("imds-agent") for manager in owners(scene.get(), "f:spec.f:unschedulable"))
+        assert not any(manager.startswith("imds-agent") for manager in owners(scene.get(), "f:spec", "f:unschedulable"))
         plane.kubectl("uncordon", scene.node.name)
         scene.polled()
         assert not cordoned(scene.get())

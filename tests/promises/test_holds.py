@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from tests.controlplane.session import APPLY, MERGE
 from tests.promises.agents import HOLD, ROOT, annotations, cordoned, owners, tended
 
-UNSCHEDULABLE = "f:spec.f:unschedulable"
+UNSCHEDULABLE = ("f:spec", "f:unschedulable")
 HANDOVER = "imds-agent-handover"
 
 
@@ -34,7 +34,7 @@ def test_a_hold_set_by_command_keeps_the_cordon_until_somebody_uncordons(plane):
         assert annotations(scene.get())[HOLD] == "disk to be changed"
         scene.over(event)
         assert cordoned(scene.wait_withdrawn())
-        assert owners(scene.get(), UNSCHEDULABLE) == {HANDOVER}
+        assert owners(scene.get(), *UNSCHEDULABLE) == {HANDOVER}
         assert scene.agent.said("cordon.handed_over")[0]["holds"] == [f"annotation {HOLD}"]
 
         second = scene.event("Preempt")  # what was handed over stays so over another event
@@ -105,5 +105,5 @@ def test_whoever_else_takes_the_node_down_keeps_the_cordon_and_is_named(plane):
         for who, scene in scenes.items():
             found = scene.wait_withdrawn()
             assert cordoned(found), who
-            assert HANDOVER in owners(found, UNSCHEDULABLE), who
+            assert HANDOVER in owners(found, *UNSCHEDULABLE), who
             assert who in scene.agent.said("cordon.handed_over")[0]["holds"][0]

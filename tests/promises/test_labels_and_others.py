@@ -28,7 +28,7 @@ def test_labels_that_kubelet_registered_under_our_keys_are_taken_over_and_stay(p
         conflicts = scene.agent.said("labels.conflict_found")
         assert any("kubelet" in manager for entry in conflicts for manager in entry["managers"].values())
         settled(scene)
-        assert {"kubelet", "imds-agent-facts"} <= owners(scene.get(), f"f:metadata.f:labels.f:{RACK}")
+        assert {"kubelet", "imds-agent-facts"} <= owners(scene.get(), "f:metadata", "f:labels", f"f:{RACK}")
 
 
 def test_leftovers_below_our_prefixes_go_and_foreign_labels_taints_and_annotations_stay(plane):
@@ -46,7 +46,9 @@ def test_leftovers_below_our_prefixes_go_and_foreign_labels_taints_and_annotatio
         assert found["spec"]["taints"] == taints
         assert annotations(found)["example.com/note"] == "keep"
         assert not any(
-            who.startswith("imds-agent") for key in FOREIGN for who in owners(found, f"f:metadata.f:labels.f:{key}")
+            who.startswith("imds-agent")
+            for key in FOREIGN
+            for who in owners(found, "f:metadata", "f:labels", f"f:{key}")
         )
         assert sorted(scene.agent.said("leftovers.removed")[0]["labels"]) == [
             f"topology.{DOMAIN}/old",
