@@ -127,16 +127,12 @@ def _mark_action(mark: Mark, view: NodeView, domain: str, *, cordon: bool) -> tu
     return (ApplyMark(mark=mark, cordon=cordon),)
 
 
-def _event_actions(chosen: Plan, view: NodeView, domain: str, mark: Mark | None) -> tuple[Action, ...]:
-    match chosen:
-        case Idle():
-            return ()
-        case Notify():
-            return _mark_action(chosen.mark, view, domain, cordon=False)
-        case Cordon():
-            return _mark_action(chosen.mark, view, domain, cordon=True)
-        case Release():
-            return _release_actions(chosen, view, domain, mark or Mark())
+def _event_actions(
+    chosen: Notify | Cordon | Release, view: NodeView, domain: str, mark: Mark | None
+) -> tuple[Action, ...]:
+    if isinstance(chosen, Release):
+        return _release_actions(chosen, view, domain, mark or Mark())
+    return _mark_action(chosen.mark, view, domain, cordon=isinstance(chosen, Cordon))
 
 
 def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, instant: float) -> Turn:
