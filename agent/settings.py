@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import os
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +208,8 @@ def _from_file(path: str) -> dict[str, Any]:
     for key, value in document.items():
         name = str(key).replace("-", "_")
         if name not in FIELDS:
+            from difflib import get_close_matches  # noqa: PLC0415 - only for who mistyped
+
             near = get_close_matches(name, FIELDS, n=1)
             hint = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
             raise SettingsError(f"{path}: {key}: no such setting{hint}")
