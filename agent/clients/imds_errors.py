@@ -76,9 +76,10 @@ def unreached(url: str, error: Exception, connect: float, read: float) -> ImdsUn
     if isinstance(error, requests.Timeout):
         advice = "The first request for scheduled events may take two minutes; otherwise it is worth asking again"
         return ImdsUnavailable(url, f"connected, but no answer within {read:g} s", advice)
-    cause = _system_error(error)
+    causes = _causes(error)
+    cause = next((each for each in causes if isinstance(each, OSError) and isinstance(each.errno, int)), None)
     if cause is None:
-        return ImdsUnavailable(url, f"no answer: {type(error).__name__}", _LATER)
+        return ImdsUnavailable(url, f"no answer: {type(causes[-1]).__name__}", _LATER)
     came = f"no answer: {cause.strerror or cause}"
     match cause.errno:
         case errno.ENETUNREACH | errno.EHOSTUNREACH:
@@ -139,12 +140,10 @@ def bad_body(url: str, body: bytes, error: DocumentError) -> ImdsError:
     return ImdsUnavailable(url, f"status 200, but {error}", _LATER, status=HTTPStatus.OK)
 
 
-def _system_error(error: BaseException) -> OSError | None:
-    """Find what the operating system said below the libraries' errors."""
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and all that the libraries packed into it, the innermost last."""
     seen: list[BaseException] = [error]
     for each in seen:
-        if isinstance(each, OSError) and each.errno is not None:
-            return each
         reasons = (*each.args, getattr(each, "reason", None), each.__cause__, each.__context__)
         seen.extend(reason for reason in reasons if isinstance(reason, BaseException) and reason not in seen)
-    return None
+    return seen

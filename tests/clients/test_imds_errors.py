@@ -58,8 +58,12 @@ def test_a_missing_route_names_the_same_causes(number):
     assert all(cause in str(error) for cause in ("No way there", *CAUSES))
 
 
-def test_an_error_of_unknown_origin_is_named_by_its_kind():
-    assert "no answer: ChunkedEncodingError" in str(unreached(URL, requests.exceptions.ChunkedEncodingError(), 2, 5))
+def test_an_error_that_no_system_call_gave_is_named_by_its_innermost_cause():
+    inner = ValueError("odd")
+    error = requests.ConnectionError("outer", inner)
+    assert "no answer: ValueError" in str(unreached(URL, error, 2, 5))
+    with OddServer(b"") as server:
+        assert "no answer: RemoteDisconnected" in str(failure(server.url))
 
 
 def test_a_reset_is_said_to_be_one():
@@ -143,3 +147,27 @@ def test_a_broken_document_shows_nothing_of_itself():
 
 def test_characters_that_could_disturb_a_terminal_are_replaced():
     assert shown(b"a\x1b[31m\n\tb\x00\xff") == "a�[31m b��"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 99999 Odd\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + 70000 * b"y" + b"\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n" + 200 * b"X: y\r\n" + b"\r\n{}",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[\xff\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 500 Oops\r\nSet-Cookie: \xff;=\r\nDate: \xff\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=lambda said: said[:60].decode("latin-1").replace("\r\n", " "),
+)
+def test_whatever_answers_the_client_says_it_in_its_own_errors(said):
+    """What was not expected here would end a thread that polls."""
+    with OddServer(said) as server:
+        assert failure(server.url, read_timeout=2).url.startswith(server.url)

@@ -99,17 +99,19 @@ def test_half_a_surrogate_pair_becomes_a_character_that_can_be_written():
         (b'{"a":"\xff"}', "$: expected UTF-8, found byte 0xff at 6 of 9"),
         (b'{"a":NaN}', "$: expected JSON, found NaN"),
         (b'{"a":-Infinity}', "$: expected JSON, found -Infinity"),
-        (b'{"a":1e999}', "$: expected a finite number, found 1e999"),
         (b'{"a":{"b":1,"c":2,"b":3}}', "$: expected each key once, found 'b' 2 times in one object"),
-        (b"[" + 5000 * b"9" + b"]", "$: expected a number of at most 19 digits, found one of 5000 characters"),
     ],
 )
 def test_what_is_not_strict_json_is_refused_without_showing_it(body, message):
     assert str(refusal(body)) == message
 
 
-def test_a_finite_fraction_is_json():
-    assert read_json("1.5").value == 1.5
+@pytest.mark.parametrize("number", ["1.5", "1e999", 20 * "9", 5000 * "9", "-" + 5000 * "9"])
+def test_a_number_that_is_not_whole_or_too_long_spoils_only_its_place(number):
+    root = read_json(f'{{"a":{number},"b":1}}')
+    assert root.at("b").number() == 1
+    with pytest.raises(DocumentError, match=r"^\$\.a: expected a number, found "):
+        root.at("a").number()
 
 
 @pytest.mark.parametrize("bracket", ["[", '{"a":'])
