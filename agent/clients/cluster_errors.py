@@ -33,12 +33,14 @@ class ClusterRefused(ClusterError):
     Attributes:
         status: HTTP status.
         message: the server's own words, in full.
+        lacks_right: RBAC said no, not an admission policy: whatever we ask for is refused until the right is there.
     """
 
     def __init__(self, what: str, status: int, message: str) -> None:
         super().__init__(f"{what}: {status}: {message[:SHOWN]}")
         self.status = status
         self.message = message
+        self.lacks_right = status == 403 and re.search(r'User "[^"]*" cannot \S+ resource', message) is not None
 
 
 class ClusterConflict(ClusterError):

@@ -18,7 +18,7 @@ from agent.clients.cluster_errors import (
     NodeMissing,
     NodeReplaced,
 )
-from agent.core.actions import Action, ApplyGroup, Group
+from agent.core.actions import Action, ApplyGroup, Group, Sweep
 from agent.core.node import NodeView, read_node
 from agent.core.reconcile import Known, Rules, Turn, reconcile
 from agent.core.refusal import Refusal, refused
@@ -162,14 +162,25 @@ class Loop:
         return view
 
     def _act(self, turn: Turn, view: NodeView) -> NodeView:
-        """Carry out a turn's actions in order; returns the node after the last one."""
+        """Carry out a turn's actions in order; returns the node after the last one.
+
+        A refused one costs the events actions after it, which build on it, but no labels: these have managers of their own.
+
+        Raises:
+            ClusterError: not all was done.
+        """
         self._story.acting(self._known(), view, turn, self._clock.utc())
+        undone: ClusterRefused | None = None
         for action in turn.actions:
+            if undone and not isinstance(action, (ApplyGroup, Sweep)):
+                continue
             try:
                 view = self._acts.carry_out(action, view)
             except ClusterRefused as refusal:
-                if not self._left_out(action, refusal):
+                if refusal.lacks_right:
                     raise
+                if not self._left_out(action, refusal):
+                    undone = undone or refusal
             except (NodeReplaced, NodeMissing):
                 self._written = "0"
                 raise
@@ -177,6 +188,8 @@ class Loop:
                 return self._look("quorum")
             else:
                 self._written = view.resource_version
+        if undone:
+            raise undone
         return view
 
     def _left_out(self, action: Action, refusal: ClusterRefused) -> bool:

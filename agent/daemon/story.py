@@ -57,6 +57,11 @@ class Story:
         match plan:
             case Cordon():
                 ids = [event.id for event in plan.mark.events if event.cordons]
+                new = self._new("wanted", tuple(ids))
+                if (
+                    self._failing and not new
+                ):  # the failure has been told, and that it is tried again goes without saying
+                    return
                 self._log.info("node.cordon_wanted", **facts, event_id=ids, already=bool(view.unschedulable))
             case Notify():
                 self._log.info("node.mark_wanted", **facts, event_id=[event.id for event in plan.mark.events])
