@@ -22,15 +22,16 @@ def refusing_labels(plane: Cluster, allowed: str, said: str, probe: Callable[[],
 
     Args:
         allowed: CEL, true for a key that may change.
-        said: CEL, the text of the refusal; `variables.changed` are the keys.
+        said: CEL, the text of the refusal; `variables.refused` are the keys.
         probe: whether the policy bites already.
     """
     variables = [
         {"name": "old", "expression": "oldObject.metadata.?labels.orValue({})"},
         {"name": "new", "expression": "object.metadata.?labels.orValue({})"},
         {"name": "changed", "expression": CHANGED},
+        {"name": "refused", "expression": f"variables.changed.filter(k, !({allowed}))"},
     ]
-    rule = {"expression": f"variables.changed.all(k, {allowed})", "messageExpression": said, "reason": "Forbidden"}
+    rule = {"expression": "variables.refused.size() == 0", "messageExpression": said, "reason": "Forbidden"}
     with policy(plane, variables=variables, validations=[rule]):
         wait_until(probe, "the policy bites")
         yield

@@ -22,6 +22,7 @@ def test_a_refused_cordon_is_said_as_an_error_tried_again_and_costs_no_labels(ow
             assert not cordoned(found)
             assert EVENTS not in annotations(found)
             assert len(scene.agent.said("node.refused")) == 1
+            assert len(scene.agent.said("node.cordon_wanted")) == 1
         scene.wait_cordoned()
 
 

@@ -10,7 +10,7 @@ from tests.promises.agents import DOMAIN, INSTANCE, TAGS, annotations, labels, n
 from tests.promises.policies import refusing_labels
 
 ROLE, OWNER, RACK, SIZE = f"tag.{DOMAIN}/role", f"tag.{DOMAIN}/owner", f"topology.{DOMAIN}/rack", f"vm.{DOMAIN}/size"
-NAMED = "'the pool pins these labels: ' + variables.changed.join(', ')"
+NAMED = "'the pool pins these labels: ' + variables.refused.join(', ')"
 UNNAMED = "'labels may not be changed by workloads'"
 
 

@@ -1,0 +1,142 @@
+"""`kill -9` at random moments of an event's life, on several nodes at once: no cordon is lost, none is left behind.
+
+IMDS_AGENT_KILLS sets the number of kills (30 where it is not set); IMDS_AGENT_SEED repeats a run.
+"""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+
+from agent.emulator import Emulator
+from tests.promises.agents import EVENTS, LOOK, Agent, Tended, annotations, cordoned, node_of
+
+KILLS = int(os.environ.get("IMDS_AGENT_KILLS", "30"))
+NODES = 6  # agents at once: 55 MB each, and two cores to start them on
+SPAN = 4.0  # seconds: longest a moment is waited for, so that kills fall into every phase
+KINDS = ("Reboot", "Redeploy", "Preempt", "Terminate", "Freeze")
+
+
+class Watch(threading.Thread):
+    """Looks at one node all the time: once it was cordoned for an event it must stay so until the event is over."""
+
+    def __init__(self, scene: Tended) -> None:
+        super().__init__(name=f"watch {scene.vm}")
+        self.scene = scene
+        self.lasts = False  # an event of ours lasts and its cordon was seen
+        self.lost: list[str] = []
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        with self.scene.plane.new_session(self.scene.plane.identity("admin", "system:masters")) as admin:
+            while not self.stopping.wait(LOOK):
+                lasted = self.lasts
+                node = admin.get(self.scene.node.path)
+                if lasted and self.lasts and not cordoned(node):
+                    self.lost.append(f"{self.scene.vm}: schedulable at {node['metadata']['resourceVersion']}")
+
+
+@contextmanager
+def watched(scene: Tended) -> Iterator[Watch]:
+    watch = Watch(scene)
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.stopping.set()
+        watch.join()
+    assert watch.lost == []
+
+
+class Tale(threading.Thread):
+    """Events on one node, each of which loses its agent once or twice at a random moment, until enough were killed."""
+
+    def __init__(self, scene: Tended, kills: int, seed: int) -> None:
+        super().__init__(name=f"tale {scene.vm}")
+        self.scene = scene
+        self.left = kills
+        self.chance = random.Random(seed)
+        self.trouble: BaseException | None = None
+        self.events = 0
+
+    def run(self) -> None:
+        try:
+            self.scene.agent.start()
+            with watched(self.scene) as watch:
+                while self.left > 0:
+                    self.tell(watch)
+        except BaseException as error:  # told by the test, in its own thread
+            self.trouble = error
+
+    def tell(self, watch: Watch) -> None:
+        """One event from notice to end; kills fall before the cordon, while it stands, and before its release."""
+        kind, starts = self.chance.choice(KINDS), self.chance.random() < 0.7
+        moments = set(self.chance.sample(("notice", "cordon", "started", "over"), k=min(self.left, self.chance.randint(1, 2))))
+        event = self.scene.event(kind)
+        self.strike(moments, "notice", longest=1.2)  # a poll, a decision, an apply: all within about a second
+        self.scene.wait_cordoned()
+        watch.lasts = True
+        self.strike(moments, "cordon")
+        if starts:
+            self.scene.imds.start_event(event, vm=self.scene.vm)
+        self.strike(moments, "started")
+        watch.lasts = False
+        self.scene.over(event)
+        self.strike(moments, "over", longest=8.0)  # release-after, and the withdrawal itself
+        self.scene.wait_released()
+        self.events += 1
+
+    def strike(self, moments: set[str], moment: str, longest: float = SPAN) -> None:
+        if moment in moments:
+            time.sleep(self.chance.uniform(0.0, longest))
+            self.scene.agent.restart()
+            self.left -= 1
+
+
+@contextmanager
+def fleet(plane, count: int) -> Iterator[list[Tended]]:
+    """Open nodes with one VM each, all VMs in one emulator."""
+    vms = [
+        {"address": f"127.0.9.{n + 1}", "instance": {"compute": {"name": f"vm-{n}", "placementGroupId": ""}}}
+        for n in range(count)
+    ]
+    with ExitStack() as opened:
+        imds = opened.enter_context(Emulator(fleet=vms))
+        scenes = []
+        for vm, url in imds.urls.items():
+            node = opened.enter_context(node_of(plane))
+            agent = Agent(plane.agent_kubeconfig(node.name), node.name, url, {})
+            opened.callback(agent.kill)
+            scenes.append(Tended(plane, node, imds, agent, vm=vm))
+        yield scenes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + 60 * KILLS)
+def test_no_cordon_is_lost_and_none_left_behind_however_often_the_agent_is_killed(plane):
+    seed = int(os.environ.get("IMDS_AGENT_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"IMDS_AGENT_SEED={seed} IMDS_AGENT_KILLS={KILLS}")
+    chance = random.Random(seed)
+    with fleet(plane, min(NODES, KILLS)) as scenes, ExitStack() as sessions:
+        shares = [KILLS // len(scenes) + (n < KILLS % len(scenes)) for n in range(len(scenes))]
+        for scene in scenes:  # each thread needs a session of its own
+            scene.node.cluster = sessions.enter_context(own_access(plane))
+        tales = [Tale(scene, share, chance.randrange(2**32)) for scene, share in zip(scenes, shares, strict=True)]
+        for tale in tales:
+            tale.start()
+        for tale in tales:
+            tale.join()
+        for tale in tales:
+            if tale.trouble:
+                raise tale.trouble
+        for scene in scenes:
+            found = scene.get()
+            assert not cordoned(found)
+            assert EVENTS not in annotations(found)
+            assert scene.agent.noise == []
+        assert sum(tale.left for tale in tales) == 0
+        print(f"{KILLS} kills in {sum(tale.events for tale in tales)} events on {len(scenes)} nodes")
