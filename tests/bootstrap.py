@@ -36,7 +36,7 @@ def suitable_python():
 def main():
     venv = Path(os.environ.get("VENV") or ROOT / ".venv")
     lock = ROOT / "requirements-dev.lock"
-    sources = lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + bytes(ROOT)
+    sources = lock.read_bytes() + bytes(ROOT)
     wanted = hashlib.sha256(sources).hexdigest()
     stamp = venv / "made-from"
     python = suitable_python()

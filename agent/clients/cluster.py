@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 
-APPLY = "application/apply-patch+yaml"  # JSON is YAML
+APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -46,6 +47,24 @@ class Access:
     connect_timeout: float = 3.0
     read_timeout: float = 10.0
     user_agent: str = "imds-agent"
+
+
+# What YAML takes unescaped inside double quotes; the line breaks that only YAML knows (85, 2028, 2029) are not among it.
+_NOT_YAML = re.compile("[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def as_yaml(document: Mapping[str, Any]) -> bytes:
+    r"""Return JSON that is YAML, too.
+
+    The API server reads applied bodies as YAML, which has no surrogate pairs: it answers 400 to the `\ud83d\ude80` that JSON
+    libraries make of a rocket (tried). Half a pair, which no UTF-8 can carry, becomes U+FFFD.
+    """
+
+    def escaped(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+
+    return _NOT_YAML.sub(escaped, json.dumps(document, ensure_ascii=False)).encode()
 
 
 class _Reply(NamedTuple):
@@ -181,7 +200,7 @@ class Cluster:
                 path,
                 query_params=list(query.items()),
                 header_params=headers,
-                body=body,
+                body=as_yaml(body) if body is not None and headers.get("Content-Type") == APPLY else body,
                 auth_settings=["BearerToken"],
             )
             response = self._client.call_api(
