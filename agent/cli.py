@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from agent import __version__
-from agent.settings import TOPICS, Settings, SettingsError, add_flags, read_settings
+from agent.settings import FIELDS, TOPICS, Settings, SettingsError, add_flags, flag, read_settings
 from agent.told import Told
 
 EXITS = "exit codes: 0 done; 1 it did not work (no answer, or refused); 2 wrong usage or settings"
@@ -55,7 +58,7 @@ HOLD = (
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
-    Sub("facts", "agent.commands.facts:facts", VM, "what IMDS says about this VM, and the labels of that", prints=True),
+    Sub("facts", "agent.commands.facts:facts", VM, "what IMDS says about this VM, and the labels it gets", prints=True),
     Sub("plan", "agent.commands.node:plan", tuple(TOPICS)[:4], "what the daemon would write now, and why", prints=True),
     Sub("label", "agent.commands.node:label", (*NODE, "imds"), "bring the node's labels up to date once", prints=True),
     Sub("events", "agent.commands.events:events", ("imds", "events"), "the scheduled events", prints=True, own=WATCH),
@@ -72,6 +75,32 @@ MORE = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all else does, and what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with 2."""
+        unknown = re.search(r"^argument COMMAND: invalid choice: '([^']*)'", message)
+        if unknown:
+            message = f"no such command: {unknown[1]}{_meant(unknown[1], [*(sub.name for sub in SUBS), 'emulate'])}"
+        self.exit(2, f"imds-agent: {message} (see {self.prog} --help)\n")
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse, and tell of a wrong flag where its command's --help is known."""
+    arguments, unknown = _parser(argv).parse_known_args(argv)
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        known = [flag(name) for name in FIELDS] if word.startswith("--") else []
+        arguments.parser.error(f"no such argument: {word}{_meant(word, known)}")
+    return arguments
+
+
 def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """Return the parser.
 
@@ -79,16 +108,17 @@ def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         words: commands that are not among them get no flags, which for all would take 20 ms; None for all of them.
     """
     asked = {sub.name for sub in SUBS} | {"emulate"} if words is None else set(words)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="imds-agent",
+        usage="imds-agent COMMAND [options]",
         description="What an Azure VM says about itself, on its Kubernetes node: labels, and a cordon for events.",
-        epilog=EXITS,
+        epilog=f"imds-agent COMMAND --help says more of each; {EXITS}",
+        allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"imds-agent {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="version", version=f"imds-agent {__version__}", help="show it and exit")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for sub in SUBS:
-        about = f"{sub.about[0].upper()}{sub.about[1:]}. {MORE.get(sub.name, '')}"
-        found = commands.add_parser(sub.name, help=sub.about, description=about, epilog=EXITS)
+        found = _add_command(commands, sub.name, sub.about, sub.own)
         found.set_defaults(run=_late(sub.where))
         if sub.name not in asked:
             continue
@@ -97,10 +127,27 @@ def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         if sub.prints:
             found.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what to print [text]")
         add_flags(found, sub.topics)
-    emulate = commands.add_parser("emulate", help="serve IMDS over real HTTP, for tests and trials", epilog=EXITS)
+    emulate = _add_command(commands, "emulate", "serve IMDS over real HTTP, for tests and trials")
     if "emulate" in asked:
         _add_emulator(emulate)
     return parser
+
+
+def _add_command(
+    commands: Any, name: str, short: str, own: tuple[tuple[str, dict[str, Any]], ...] = ()
+) -> argparse.ArgumentParser:
+    operands = [options["metavar"] for argument, options in own if not argument.startswith("-")]
+    found: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=short,
+        prog=f"imds-agent {name}",
+        usage=" ".join(["imds-agent", name, "[options]", *operands]),
+        description=f"{short[0].upper()}{short[1:]}. {MORE.get(name, '')}",
+        epilog=EXITS,
+        allow_abbrev=False,  # a new setting must not change what an old script means
+    )
+    found.set_defaults(parser=found)
+    return found
 
 
 def _add_emulator(parser: argparse.ArgumentParser) -> None:
@@ -116,19 +163,29 @@ def _emulate(arguments: argparse.Namespace) -> int:
 
 
 def _tell(text: str, code: int) -> int:
-    sys.stderr.write(f"imds-agent: {text}\n")
+    sys.stderr.write(f"imds-agent: {' '.join(text.split())}\n")
     return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a tag's letters
+    try:
+        arguments = _parsed(sys.argv[1:] if argv is None else argv)
+        if arguments.command == "emulate":
+            return _emulate(arguments)
+        settings = read_settings(arguments)
+        settings.rules()  # a wrong domain or rename is told before anything is asked or written
+        command: Command = arguments.run
+        return command(settings, arguments)
+    finally:
+        sys.stdout.flush()  # a reader that left is met here, not when the interpreter ends
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; returns the exit code."""
-    words = sys.argv[1:] if argv is None else argv
-    arguments = _parser(words).parse_args(words)
-    if arguments.command == "emulate":
-        return _emulate(arguments)
     try:
-        command: Command = arguments.run
-        return command(read_settings(arguments), arguments)
+        return _run(argv)
     except SettingsError as error:
         return _tell(str(error), 2)
     except Told as error:
@@ -136,5 +193,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:  # a full disk; what clients meet is told by them
+        _drop_output()
+        return _tell(str(error), 1)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's own last flush succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from agent.commands.output import BOLD, DIM, columns, paint, say, say_json
+from agent.commands.output import BOLD, DIM, columns, paint, say, say_json, short
 from agent.core.instance import Instance, missing
 from agent.core.labelling import written
 from agent.core.labels import explain_labels
-from agent.core.tags import explain_tag, tag_labels
+from agent.core.tags import TagLabel, explain_tag, tag_labels
 from agent.daemon.partners import imds_client
 
 if TYPE_CHECKING:
@@ -78,21 +78,24 @@ def _show_labels(instance: Instance, settings: Settings) -> None:
     reasons = explain_labels(instance, rules)
     say("\n" + paint("labels of the VM", BOLD))
     columns((why.key, why.value or "", paint(why.because, DIM)) for why in reasons if why.value is not None)
-    mapped = tag_labels(instance.tags, rules.tags, rules.domain)
-    say("\n" + paint("labels of its tags", BOLD))
-    columns(
-        (tag.key or "-", tag.label or "", paint("; ".join(tag.because) or f"tag {tag.name}", DIM))
-        for tag in mapped.explained
-    )
-    left_out = [why for why in reasons if why.value is None]
+    tags = tag_labels(instance.tags, rules.tags, rules.domain).explained
+    if instance.tags:
+        say("\n" + paint("labels of its tags", BOLD))
+    columns((tag.key, tag.label or "", paint(_source(tag), DIM)) for tag in tags if tag.key is not None)
     say("\n" + paint("not there", BOLD))
-    columns((why.key, paint(why.because, DIM)) for why in left_out)
+    columns((why.key, paint(why.because, DIM)) for why in reasons if why.value is None)
+    columns((f"tag {tag.name}", paint(tag.because[-1], DIM)) for tag in tags if tag.key is None)
+
+
+def _source(tag: TagLabel) -> str:
+    """Return where a tag's label is from, and its value where that is not the label's."""
+    return f"from tag {tag.name}" + (f", for {short(tag.value)!r}" if tag.label != tag.value else "")
 
 
 def explain(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what one tag becomes, and why."""
     rules = settings.rules().labels
-    tag = explain_tag(arguments.tag, arguments.value, rules.tags)
+    tag = explain_tag(arguments.tag, arguments.value, rules.tags, rules.domain)
     if arguments.output == "json":
         say_json(dataclasses.asdict(tag))
         return 0

@@ -8,20 +8,36 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster import Cluster
+from agent.clients.cluster_errors import ClusterConflict, ClusterRefused, NodeMissing, NodeReplaced
 from agent.clients.imds_errors import ImdsError
 from agent.commands.facts import DEADLINE
-from agent.commands.output import BOLD, paint, say, say_json
+from agent.commands.output import BOLD, paint, say, say_json, short
 from agent.core.actions import Action, ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
+from agent.core.events import event_key
 from agent.core.hearing import Hearing, heard
+from agent.core.labelling import MANAGERS
 from agent.core.labels import own_key
 from agent.core.maintenance import Cordon, Notify, decide, own_events
-from agent.core.node import EVENTS, FACTS, HANDOVER, SWEEP, TAGS, NodeView, holds, read_node
+from agent.core.mark import read_mark
+from agent.core.node import (
+    EVENTS,
+    FACTS,
+    HANDOVER,
+    RELEASE,
+    SWEEP,
+    TAGS,
+    NodeView,
+    cordoned_by_others,
+    holds,
+    read_node,
+)
 from agent.core.reconcile import Known, Turn, reconcile, vm_name
 from agent.core.sighting import ENOUGH, Sighting, sighted
 from agent.daemon.acts import Acts, node_body
 from agent.daemon.metrics import Metrics
 from agent.daemon.partners import access, imds_client
 from agent.settings import Settings, own_node
+from agent.told import Told
 
 if TYPE_CHECKING:
     import argparse
@@ -51,12 +67,13 @@ def _turn(settings: Settings, known: Known, view: NodeView) -> Turn:
 def plan(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what the daemon would do to the real node now, and why; nothing is written."""
     imds, node = imds_client(settings), own_node(settings)
+    cluster = Cluster(access(settings))
     sighting = _sight(imds)
     try:
         hearing, trouble = (_listen(imds), None) if settings.events else (Hearing(), "events are switched off")
     except ImdsError as error:
         hearing, trouble = Hearing(), str(error)
-    view = read_node(Cluster(access(settings)).node(node), quorum=True)
+    view = read_node(cluster.node(node), quorum=True)
     known = Known(sighting=sighting, hearing=hearing)
     turn = _turn(settings, known, view)
     if arguments.output == "json":
@@ -74,7 +91,7 @@ def plan(settings: Settings, arguments: argparse.Namespace) -> int:
         return 0
     _show_events(settings, known, view, turn)
     if trouble:
-        say(f"  no answer about events: {trouble}")
+        say(f"  events not known: {trouble}")
     _show_actions(turn, view)
     return 0
 
@@ -84,9 +101,14 @@ def _show_events(settings: Settings, known: Known, view: NodeView, turn: Turn) -
     state = "cordoned" if view.unschedulable else "schedulable"
     name = type(turn.plan).__name__.lower() if turn.plan else "unknown"
     say(f"{paint('node', BOLD)} {view.name}: {state}; {paint('plan', BOLD)}: {name}")
-    for event in own_events(known.hearing, vm_name(known.sighting, view, rules.labels.domain)):
+    own = own_events(known.hearing, vm_name(known.sighting, view, rules.labels.domain))
+    for event in own:
         decision = decide(event, rules.events, datetime.now(timezone.utc))
-        say(f"  {event.type} {event.status} {event.id}: {decision.do}, {decision.because}")
+        say(f"  {event.type} {event.id} {event.status}: {decision.do}, {decision.because}")
+    marked = turn.plan.mark.events if isinstance(turn.plan, (Cordon, Notify)) else ()
+    present = {event_key(event.id) for event in own}
+    for gone in (event for event in marked if event_key(event.id) not in present):
+        say(f"  {gone.type} {gone.id}: marked, not announced now; forgotten when it has been gone for long enough")
     if isinstance(turn.plan, Cordon) and turn.plan.waiting_for:
         say(f"  not given back yet: {turn.plan.waiting_for}")
     if isinstance(turn.plan, (Cordon, Notify)) and any(event.overridden for event in turn.plan.mark.events):
@@ -109,14 +131,19 @@ def _describe(action: Action, view: NodeView) -> list[str]:
             wanted = {**action.written.labels, **action.written.annotations}
             there = {**view.labels, **view.annotations}
             changed = [
-                f"    {key}: {there.get(key, '(nothing)')} -> {value}"
+                f"    {key}: {short(there.get(key, '(nothing)'))} -> {short(value)}"
                 for key, value in wanted.items()
                 if there.get(key) != value
             ]
-            return [f"  apply {action.group}: {len(wanted)} keys, {len(changed)} to change", *changed]
+            ours = view.owner(MANAGERS[action.group])
+            gone = (ours.labels | ours.annotations) - wanted.keys() if ours else ()
+            dropped = [f"    {key}: {short(there.get(key, ''))} -> (nothing)" for key in sorted(gone)]
+            count = len(changed) + len(dropped)
+            return [f"  apply {action.group}: {len(wanted)} keys, {count} to change", *changed, *dropped]
         case ApplyMark():
-            what = "mark and cordon" if action.cordon else "mark" if action.mark else "withdraw mark and cordon"
-            return [f"  {what}"]
+            what = "mark and cordon" if action.cordon else "mark, no cordon" if action.mark else "withdraw our mark"
+            cordon = " and our cordon" if not (action.cordon or action.mark) and view.cordon_is_applied_by_us() else ""
+            return [f"  {what}{cordon}"]
         case HandOver():
             return [f"  hand the cordon over: {', '.join(hold.who for hold in action.holds)}"]
         case ClearCordon():
@@ -151,37 +178,73 @@ def hold(settings: Settings, arguments: argparse.Namespace) -> int:
     node, cluster = own_node(settings), Cluster(access(settings))
     value = None if arguments.remove else arguments.reason
     body = {"metadata": {"annotations": {f"{settings.domain}/hold": value}}}
-    cluster.merge(node, body, manager="imds-agent-hold")
-    say(f"node {node}: {'hold removed' if value is None else 'held: ' + value}")
-    if value is None and any(owner.manager == HANDOVER for owner in read_node(cluster.node(node)).owners):
+    view = read_node(cluster.merge(node, body, manager="imds-agent-hold"), quorum=True)
+    if value is not None:
+        say(f"node {node}: on hold ({value}): a cordon of ours now stays when its event is over")
+        return 0
+    say(f"node {node}: no hold")
+    handed = view.owner(HANDOVER)
+    if view.unschedulable and handed and handed.unschedulable:
         say(f"  it stays cordoned until somebody says: kubectl uncordon {node}")
     return 0
 
 
 def withdraw(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Take all our fields off the node, or off every node."""
+    """Take all our fields off the node, or off every node; one that fails does not keep us from the others."""
+    if not arguments.all:
+        own_node(settings)
     cluster = Cluster(access(settings))
-    names = cluster.node_names() if arguments.all else [own_node(settings)]
-    for name in names:
-        _withdraw(cluster, name, settings.domain)
+    failed = 0
+    for name in _all_names(cluster) if arguments.all else [own_node(settings)]:
+        try:
+            view = _withdrawn(cluster, name, settings.domain)
+        except (ClusterRefused, ClusterConflict, NodeMissing, NodeReplaced) as error:
+            if not arguments.all:
+                raise
+            failed += not isinstance(error, NodeMissing)
+            say(f"node {name}: {error}")
+            continue
         say(f"node {name}: withdrawn")
+        if view.unschedulable:
+            who = sorted(owner.manager for owner in view.owners if owner.unschedulable)
+            say(f"  it stays cordoned, by {', '.join(who) or 'nobody known'}: kubectl uncordon {name}")
+    if failed:
+        raise Told(f"{failed} node(s) were not withdrawn, see above")
     return 0
 
 
-def _withdraw(cluster: Cluster, name: str, domain: str) -> None:
-    """Apply nothing under each of our managers, then remove what others own of ours; a held cordon stays."""
+def _all_names(cluster: Cluster) -> list[str]:
+    try:
+        return cluster.node_names()
+    except ClusterRefused as refusal:
+        raise Told(f"--all needs the right to list nodes, as an admin's --kubeconfig has it: {refusal}") from refusal
+
+
+def _withdrawn(cluster: Cluster, name: str, domain: str) -> NodeView:
+    """Apply nothing under each of our managers, then remove what others own of ours; a cordon that others want stays."""
     view = read_node(cluster.node(name), quorum=True)
+    mark = read_mark(view.annotations.get(f"{domain}/events"))
+    wanted_by_others = bool(holds(view, domain)) or cordoned_by_others(view, domain)
     if view.cordon_is_applied_by_us() and holds(view, domain):
         view = read_node(
             cluster.apply(name, node_body(view, spec={"unschedulable": True}), manager=HANDOVER, force=True)
         )
     for manager in (EVENTS, FACTS, TAGS):
         view = read_node(cluster.apply(name, node_body(view), manager=manager, force=True))
-    labels = [key for key in view.labels if own_key(key, domain)]
-    annotations = [key for key in view.annotations if own_key(key, domain) and key != f"{domain}/hold"]
+    # Our mark said that the cordon was ours, so it must not stay for having lost its owner.
+    orphan = view.unschedulable and mark and mark.cordons and not mark.before and not wanted_by_others
+    if orphan:
+        body = {
+            "metadata": {"uid": view.uid, "resourceVersion": view.resource_version},
+            "spec": {"unschedulable": None},
+        }
+        view = read_node(cluster.merge(name, body, manager=RELEASE))
+    labels = [key for key in view.labels if own_key(key, domain) in ("facts", "tags")]
+    annotations = [key for key in view.annotations if key.startswith(f"{domain}/") and key != f"{domain}/hold"]
     if labels or annotations:
         metadata = {"uid": view.uid, "labels": dict.fromkeys(labels), "annotations": dict.fromkeys(annotations)}
-        cluster.merge(name, {"metadata": metadata}, manager=SWEEP)
+        view = read_node(cluster.merge(name, {"metadata": metadata}, manager=SWEEP))
+    return view
 
 
 class _Quiet:
