@@ -17,7 +17,7 @@ from tests.bench.bed import Bed, Unmeasurable, bed
 from tests.bench.events import event_to_cordon
 from tests.bench.idle import idle
 from tests.bench.measure import Measurement, row
-from tests.bench.runtime import bare, compiled
+from tests.bench.runtime import bare, compiled, stripped
 from tests.bench.start import start_to_labels
 from tests.controlplane.build import BuildError, programs
 
@@ -47,7 +47,7 @@ def measured(ground: Bed, folder: Path, asked: argparse.Namespace, tell: Callabl
     jobs: dict[str, Callable[[], list[Measurement]]] = {
         "events": lambda: [event_to_cordon(ground, whole, asked.events)],
         "start": lambda: [start_to_labels(ground, whole, asked.starts)],
-        "idle": lambda: idle(ground, [whole, bare(folder)], asked.minutes),
+        "idle": lambda: idle(ground, [whole, bare(folder), stripped(folder, whole)], asked.minutes),
     }
     failed = []
     for name in asked.what or WHAT:

@@ -1,4 +1,4 @@
-"""Two agents left alone on idle nodes, with bytecode and without: memory, CPU and requests in one waiting period."""
+"""Agents left alone on idle nodes, each compiled in another way: memory, CPU and requests in one waiting period."""
 
 import os
 import re
@@ -85,12 +85,12 @@ def memory(one: Watched, bed: Bed) -> Measurement:
     parts = {key: status(pid, key) for key in ("VmHWM", "RssAnon", "RssFile")}
     notes = [f"at the end {one.memory[-1]:.1f} MiB; " + ", ".join(f"{key} {size:.1f}" for key, size in parts.items())]
     return Measurement(
-        name=f"resident memory, {'with' if one.runtime.bytecode else 'without'} .pyc",
+        name=f"resident memory, {one.runtime.kind}",
         unit="MiB",
         samples=one.memory,
         floor=[floor],
         floor_is="the same modules imported, then nothing",
-        budget=MEMORY if one.runtime.bytecode else None,
+        budget=MEMORY,
         notes=notes,
     )
 

@@ -1,4 +1,4 @@
-"""What is measured: the agent with its locked dependencies and nothing else, with bytecode and without.
+"""What is measured: the agent with its locked dependencies and nothing else, with bytecode, without, and without docstrings.
 
 The tests' own environment has more installed, and some libraries import what they find (structlog imports rich).
 """
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,18 +27,20 @@ class Runtime:
     Attributes:
         python: of an environment with the locked dependencies alone.
         paths: put before everything else.
-        bytecode: whether `.pyc` files stand beside all sources; if not, none may be written either.
+        kind: how it is called in the report.
+        extra: variables that make the difference.
     """
 
     python: Path
     paths: tuple[Path, ...]
-    bytecode: bool
+    kind: str
+    extra: dict[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
         """Return variables for a process: nothing of this one's proxies and certificates."""
         found = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": os.pathsep.join(map(str, self.paths))}
         # Bytecode is there or it is not: the agent runs from a read-only image, so it never writes any.
-        return found | {"PYTHONDONTWRITEBYTECODE": "1"}
+        return found | {"PYTHONDONTWRITEBYTECODE": "1"} | self.extra
 
 
 def compiled(folder: Path) -> Runtime:
@@ -46,7 +48,7 @@ def compiled(folder: Path) -> Runtime:
     agent = folder / "compiled"
     copy_sources(ROOT / "agent", agent / "agent", link=False)
     compileall.compile_dir(agent, quiet=1, ddir=str(agent))
-    return Runtime(python=environment() / "bin" / "python", paths=(agent,), bytecode=True)
+    return Runtime(python=environment() / "bin" / "python", paths=(agent,), kind="with .pyc")
 
 
 def bare(folder: Path) -> Runtime:
@@ -61,7 +63,17 @@ def bare(folder: Path) -> Runtime:
             shutil.rmtree(partial, ignore_errors=True)
             copy_sources(site_packages(lean), partial, link=True)
             partial.rename(packages)
-    return Runtime(python=lean / "bin" / "python", paths=(agent, packages), bytecode=False)
+    return Runtime(python=lean / "bin" / "python", paths=(agent, packages), kind="without .pyc")
+
+
+def stripped(folder: Path, whole: Runtime) -> Runtime:
+    """Return the compiled agent with bytecode that has no docstrings and no assertions, as `python -OO` compiles it."""
+    extra = {"PYTHONOPTIMIZE": "2", "PYTHONPYCACHEPREFIX": str(folder / "stripped")}
+    found = replace(whole, kind="with .pyc of python -OO", extra=extra)
+    # one import writes the bytecode of all that is imported
+    writing = found.environment() | {"PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([str(found.python), "-c", "import agent.cli, agent.daemon.run"], env=writing, cwd="/", check=True)
+    return found
 
 
 def environment() -> Path:

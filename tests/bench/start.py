@@ -53,7 +53,7 @@ def floor_program(runtime: Runtime, folder: Path) -> Path:
     )
     if done.returncode != 0:
         raise Unmeasurable(f"the agent cannot be imported: {done.stderr.decode()[-1000:]}")
-    path = folder / f"floor-{'compiled' if runtime.bytecode else 'bare'}.py"
+    path = folder / f"floor-{runtime.kind.replace(' ', '-')}.py"
     imports = "".join(f"import {name}\n" for name in json.loads(done.stdout) if importable(name))
     path.write_text(imports + STATUS)
     return path
