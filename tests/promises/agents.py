@@ -131,11 +131,12 @@ class Tended:
     def __init__(self, plane: Cluster, node: NodeActor, imds: Emulator, agent: Agent, vm: str | None = None):
         self.plane, self.node, self.imds, self.agent = plane, node, imds, agent
         self.vm = vm  # its name in a fleet; None for an emulator of one VM
+        self.admin = plane.admin  # a thread of its own takes a session of its own
 
     # What stands on the node
 
     def get(self) -> Document:
-        return self.node.get()
+        return self.admin.get(self.node.path)
 
     def wait_for(self, predicate: Callable[[Document], Any], what: str) -> Document:
         """Wait until the node is so, and return it."""

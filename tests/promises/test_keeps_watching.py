@@ -5,10 +5,10 @@ from tests.promises.agents import tended
 
 def test_a_second_event_cordons_again_after_the_first_was_released(plane):
     with tended(plane) as scene:
-        scene.wait_labelled()
+        before = scene.wait_labelled()
         for kind in ("Freeze", "Redeploy"):
             event = scene.event(kind)
             scene.wait_cordoned()
             scene.over(event)
-            scene.wait_released()
+            assert scene.wait_released()["spec"] == before["spec"]
         assert len(scene.agent.said("node.cordoned")) == 2

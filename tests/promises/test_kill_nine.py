@@ -8,11 +8,13 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from agent.emulator import Emulator
+from tests.controlplane.cluster import Cluster
+from tests.controlplane.session import ApiSession
 from tests.promises.agents import EVENTS, LOOK, Agent, Tended, annotations, cordoned, node_of
 
 KILLS = int(os.environ.get("IMDS_AGENT_KILLS", "30"))
@@ -24,40 +26,31 @@ KINDS = ("Reboot", "Redeploy", "Preempt", "Terminate", "Freeze")
 class Watch(threading.Thread):
     """Looks at one node all the time: once it was cordoned for an event it must stay so until the event is over."""
 
-    def __init__(self, scene: Tended) -> None:
+    def __init__(self, scene: Tended, admin: ApiSession) -> None:
         super().__init__(name=f"watch {scene.vm}")
-        self.scene = scene
+        self.scene, self.admin = scene, admin
         self.lasts = False  # an event of ours lasts and its cordon was seen
         self.lost: list[str] = []
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        with self.scene.plane.new_session(self.scene.plane.identity("admin", "system:masters")) as admin:
-            while not self.stopping.wait(LOOK):
-                lasted = self.lasts
-                node = admin.get(self.scene.node.path)
-                if lasted and self.lasts and not cordoned(node):
-                    self.lost.append(f"{self.scene.vm}: schedulable at {node['metadata']['resourceVersion']}")
+        while not self.stopping.wait(LOOK):
+            lasted = self.lasts
+            node = self.admin.get(self.scene.node.path)
+            if lasted and self.lasts and not cordoned(node):
+                self.lost.append(f"{self.scene.vm}: schedulable at {node['metadata']['resourceVersion']}")
 
-
-@contextmanager
-def watched(scene: Tended) -> Iterator[Watch]:
-    watch = Watch(scene)
-    watch.start()
-    try:
-        yield watch
-    finally:
-        watch.stopping.set()
-        watch.join()
-    assert watch.lost == []
+    def end(self) -> None:
+        self.stopping.set()
+        self.join()
 
 
 class Tale(threading.Thread):
     """Events on one node, each of which loses its agent once or twice at a random moment, until enough were killed."""
 
-    def __init__(self, scene: Tended, kills: int, seed: int) -> None:
+    def __init__(self, scene: Tended, watch: Watch, kills: int, seed: int) -> None:
         super().__init__(name=f"tale {scene.vm}")
-        self.scene = scene
+        self.scene, self.watch = scene, watch
         self.left = kills
         self.chance = random.Random(seed)
         self.trouble: BaseException | None = None
@@ -65,26 +58,26 @@ class Tale(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.scene.agent.start()
-            with watched(self.scene) as watch:
-                while self.left > 0:
-                    self.tell(watch)
-        except BaseException as error:  # told by the test, in its own thread
+            while self.left > 0:
+                self.tell()
+        except BaseException as error:  # noqa: BLE001 - told by the test, in its own thread
             self.trouble = error
 
-    def tell(self, watch: Watch) -> None:
+    def tell(self) -> None:
         """One event from notice to end; kills fall before the cordon, while it stands, and before its release."""
         kind, starts = self.chance.choice(KINDS), self.chance.random() < 0.7
-        moments = set(self.chance.sample(("notice", "cordon", "started", "over"), k=min(self.left, self.chance.randint(1, 2))))
+        moments = set(
+            self.chance.sample(("notice", "cordon", "started", "over"), k=min(self.left, self.chance.randint(1, 2)))
+        )
         event = self.scene.event(kind)
         self.strike(moments, "notice", longest=1.2)  # a poll, a decision, an apply: all within about a second
         self.scene.wait_cordoned()
-        watch.lasts = True
+        self.watch.lasts = True
         self.strike(moments, "cordon")
         if starts:
             self.scene.imds.start_event(event, vm=self.scene.vm)
         self.strike(moments, "started")
-        watch.lasts = False
+        self.watch.lasts = False
         self.scene.over(event)
         self.strike(moments, "over", longest=8.0)  # release-after, and the withdrawal itself
         self.scene.wait_released()
@@ -98,8 +91,8 @@ class Tale(threading.Thread):
 
 
 @contextmanager
-def fleet(plane, count: int) -> Iterator[list[Tended]]:
-    """Open nodes with one VM each, all VMs in one emulator."""
+def fleet(plane: Cluster, count: int) -> Iterator[list[Tended]]:
+    """Open nodes with a VM and a running agent each, all VMs in one emulator."""
     vms = [
         {"address": f"127.0.9.{n + 1}", "instance": {"compute": {"name": f"vm-{n}", "placementGroupId": ""}}}
         for n in range(count)
@@ -111,8 +104,15 @@ def fleet(plane, count: int) -> Iterator[list[Tended]]:
             node = opened.enter_context(node_of(plane))
             agent = Agent(plane.agent_kubeconfig(node.name), node.name, url, {})
             opened.callback(agent.kill)
-            scenes.append(Tended(plane, node, imds, agent, vm=vm))
+            scenes.append(scene := Tended(plane, node, imds, agent, vm=vm))
+            scene.admin = opened.enter_context(session_of(plane))
+            agent.start()
         yield scenes
+
+
+def session_of(plane: Cluster) -> ApiSession:
+    """Return an admin's session for one thread."""
+    return plane.new_session(plane.identity("admin", "system:masters"), agent="admin")
 
 
 @pytest.mark.slow
@@ -121,22 +121,22 @@ def test_no_cordon_is_lost_and_none_left_behind_however_often_the_agent_is_kille
     seed = int(os.environ.get("IMDS_AGENT_SEED", random.SystemRandom().randrange(2**32)))
     print(f"IMDS_AGENT_SEED={seed} IMDS_AGENT_KILLS={KILLS}")
     chance = random.Random(seed)
-    with fleet(plane, min(NODES, KILLS)) as scenes, ExitStack() as sessions:
+    with fleet(plane, min(NODES, KILLS)) as scenes, ExitStack() as opened:
         shares = [KILLS // len(scenes) + (n < KILLS % len(scenes)) for n in range(len(scenes))]
-        for scene in scenes:  # each thread needs a session of its own
-            scene.node.cluster = sessions.enter_context(own_access(plane))
-        tales = [Tale(scene, share, chance.randrange(2**32)) for scene, share in zip(scenes, shares, strict=True)]
-        for tale in tales:
-            tale.start()
+        watches = [Watch(scene, opened.enter_context(session_of(plane))) for scene in scenes]
+        tales = [Tale(*each, chance.randrange(2**32)) for each in zip(scenes, watches, shares, strict=True)]
+        for thread in (*watches, *tales):
+            thread.start()
         for tale in tales:
             tale.join()
-        for tale in tales:
-            if tale.trouble:
-                raise tale.trouble
+        for watch in watches:
+            watch.end()
+        assert [tale.trouble for tale in tales if tale.trouble] == []
+        assert [watch.lost for watch in watches if watch.lost] == []
         for scene in scenes:
             found = scene.get()
             assert not cordoned(found)
             assert EVENTS not in annotations(found)
             assert scene.agent.noise == []
-        assert sum(tale.left for tale in tales) == 0
+        assert [tale.left for tale in tales] == [0] * len(tales)
         print(f"{KILLS} kills in {sum(tale.events for tale in tales)} events on {len(scenes)} nodes")
