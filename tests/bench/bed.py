@@ -104,10 +104,12 @@ class Bed:
             actor.delete()
 
     @contextmanager
-    def imds(self) -> Iterator[Imds]:
+    def imds(self, *flags: str) -> Iterator[Imds]:
         """An emulator with the default VM."""
         command = [sys.executable, "-m", "agent", "emulate", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        with ended(subprocess.Popen([*command, "--output", "json"], stdout=subprocess.PIPE, cwd=ROOT)) as process:
+        with ended(
+            subprocess.Popen([*command, "--output", "json", *flags], stdout=subprocess.PIPE, cwd=ROOT)
+        ) as process:
             assert process.stdout is not None
             with process.stdout as said:
                 ready = json.loads(said.readline())
