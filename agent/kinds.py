@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST = 1e9  # seconds, thirty years; a lock cannot wait for much longer, nor for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,18 @@ class Kind:
 
 
 def _seconds(value: Any) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-        return float(value)
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
-    if not found:
+    seconds = float(found[1]) * UNITS[found[2] or "s"] if found else LONGEST
+    if seconds >= LONGEST:
         raise ValueError(value)
-    return float(found[1]) * UNITS[found[2] or "s"]
+    return seconds
+
+
+def _period(value: Any) -> float:
+    seconds = _seconds(value)
+    if seconds == 0:
+        raise ValueError(value)
+    return seconds
 
 
 def _duration(seconds: float) -> str:
@@ -74,14 +82,15 @@ def _text(value: Any) -> str:
 
 def _url(value: Any) -> str:
     text = str(value).rstrip("/")
-    if not re.fullmatch(r"http://[^/\s]+", text):
+    if not re.fullmatch(r"http://[^/?#\s]+", text) or not urlsplit(text).hostname or urlsplit(text).port == 0:
         raise ValueError(value)
     return text
 
 
 def _address(value: Any) -> str:
     text = str(value)
-    if text != "off" and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}", text):
+    found = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[^:\s]*):(\d{1,5})", text)
+    if text != "off" and (found is None or int(found[1]) > 65535):
         raise ValueError(value)
     return text
 
@@ -99,6 +108,7 @@ def choice(*options: str) -> Kind:
 
 
 SECONDS = Kind("a time such as 500ms, 30s, 5m or 1h", _seconds, _duration)
+PERIOD = Kind("a time above zero such as 500ms, 30s, 5m or 1h", _period, _duration)
 NAMES = Kind("names separated by commas", _names, ",".join)
 PAIRS = Kind("pairs such as old=new,older=newer", _pairs, lambda pairs: ",".join("=".join(pair) for pair in pairs))
 SWITCH = Kind("on or off", _switch, lambda on: "on" if on else "off")

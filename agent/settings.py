@@ -17,7 +17,7 @@ from agent.core.labels import DOMAIN, LabelPolicy
 from agent.core.maintenance import Policy
 from agent.core.reconcile import Rules
 from agent.core.tags import TagPolicy
-from agent.kinds import ADDRESS, NAMES, PAIRS, PATH, SECONDS, SWITCH, TEXT, URL, Kind, choice
+from agent.kinds import ADDRESS, NAMES, PAIRS, PATH, PERIOD, SECONDS, SWITCH, TEXT, URL, Kind, choice
 from agent.told import Told
 
 if TYPE_CHECKING:
@@ -56,21 +56,21 @@ class Settings:
     domain: str = _setting("labels", DOMAIN, TEXT, "domain below which all labels and annotations stand")
     imds_url: str = _setting("imds", "http://169.254.169.254", URL, "the Instance Metadata Service")
     imds_connect_timeout: float = _setting(
-        "imds", 2.0, SECONDS, "time for a connection to IMDS; a blocked pod sees only silence"
+        "imds", 2.0, PERIOD, "time for a connection to IMDS; a blocked pod sees only silence"
     )
-    imds_read_timeout: float = _setting("imds", 5.0, SECONDS, "time for an answer of IMDS")
+    imds_read_timeout: float = _setting("imds", 5.0, PERIOD, "time for an answer of IMDS")
     first_events_timeout: float = _setting(
-        "events", 120.0, SECONDS, "time for the first answer about events, which switches the feature on for the VM"
+        "events", 120.0, PERIOD, "time for the first answer about events, which switches the feature on for the VM"
     )
-    instance_interval: float = _setting("daemon", 300.0, SECONDS, "between two looks at the VM's metadata")
+    instance_interval: float = _setting("daemon", 300.0, PERIOD, "between two looks at the VM's metadata")
     confirm_interval: float = _setting(
-        "daemon", 10.0, SECONDS, "the same while a change awaits its third agreeing answer"
+        "daemon", 10.0, PERIOD, "the same while a change awaits its third agreeing answer"
     )
     events: bool = _setting(
         "events", True, SWITCH, "watch scheduled events; off only labels (a mark that stands is still tended)"
     )
     events_interval: float = _setting(
-        "events", 1.0, SECONDS, "between two looks at scheduled events; a Preempt gives 30 s"
+        "events", 1.0, PERIOD, "between two looks at scheduled events; a Preempt gives 30 s"
     )
     freeze_below: float = _setting("events", 30.0, SECONDS, "a Freeze known to be shorter is told but not cordoned for")
     cordon_before: float = _setting(
@@ -85,7 +85,7 @@ class Settings:
         SECONDS,
         "the same for events from before the agent's start; IMDS may need five minutes to show them again",
     )
-    node_interval: float = _setting("daemon", 300.0, SECONDS, "between two looks at a node on which nothing happens")
+    node_interval: float = _setting("daemon", 300.0, PERIOD, "between two looks at a node on which nothing happens")
     start_jitter: float = _setting(
         "daemon", 30.0, SECONDS, "at most this delay at start on a node that carries our labels already"
     )
@@ -199,9 +199,15 @@ def _from_file(path: str) -> dict[str, Any]:
     import yaml  # noqa: PLC0415 - most runs have no file
 
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise SettingsError(f"{path}: cannot be read: {where}{error.problem}") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    document = {} if document is None else document
     if not isinstance(document, dict):
         raise SettingsError(f"{path}: expected a mapping of settings, found {type(document).__name__}")
     found = {}
