@@ -63,11 +63,26 @@ def written(instance: Instance, group: Group, policy: LabelPolicy) -> Written:
     return Written(labels=mapped.labels, annotations={f"{policy.domain}/tags": mapped.annotation})
 
 
+def _without_doubtful(labels: Mapping[str, str], instance: Instance, domain: str) -> dict[str, str]:
+    """Leave out composites that lack a part: it may be that there is none, or that this answer is partial.
+
+    A pod placed by a rack that is too coarse stays there; a node without the label is only passed over, for seconds.
+    """
+    placed = instance.placement
+    parts = {"rack": (placed.zone, placed.fault_domain), "update-group": (placed.zone, placed.update_domain)}
+    doubtful = {f"topology.{domain}/{name}" for name, found in parts.items() if None in found}
+    return {key: value for key, value in labels.items() if key not in doubtful}
+
+
 def _permitted(
     refusal: Refusal | None, asked: Mapping[str, str], there: Mapping[str, str], owned: frozenset[str], *, labels: bool
 ) -> dict[str, str]:
-    """Return what to ask for: what was refused stays as it stands if it is ours, for without it an apply would drop it."""
-    stays = {key: there[key] for key in asked if key in owned and key in there}
+    """Return what to ask for: what was refused stays as it stands if it is ours, for without it an apply would drop it.
+
+    That holds for a key that we no longer want, too: dropping it is what was refused.
+    """
+    kept_for = asked.keys() | (refusal.keys if refusal else frozenset())
+    stays = {key: there[key] for key in kept_for if key in owned and key in there}
     return {**stays, **allowed(refusal, asked, labels=labels)}
 
 
@@ -79,7 +94,8 @@ def desired(sighting: Sighting, view: NodeView, group: Group, rules: LabelRules)
     wanted = written(sighting.instance, group, rules.policy)
     there = standing(view, group, domain)
     settled = sighting.settled or another_vm(sighting, view, domain)
-    labels = kept(there.labels, wanted.labels, settled=settled)
+    surely = wanted.labels if settled else _without_doubtful(wanted.labels, sighting.instance, domain)
+    labels = kept(there.labels, surely, settled=settled)
     if group == "facts":
         labels |= well_known_labels(sighting.instance, view, rules.well_known, settled=settled)
     annotations = kept(there.annotations, wanted.annotations, settled=settled)

@@ -19,6 +19,7 @@ from agent.clients.cluster_errors import (
     NodeReplaced,
 )
 from agent.core.actions import Action, ApplyGroup, Group, Sweep
+from agent.core.labelling import MANAGERS
 from agent.core.node import NodeView, read_node
 from agent.core.reconcile import Known, Rules, Turn, reconcile
 from agent.core.refusal import Refusal, refused
@@ -179,7 +180,7 @@ class Loop:
             except ClusterRefused as refusal:
                 if refusal.lacks_right:
                     raise
-                if not self._left_out(action, refusal):
+                if not self._left_out(action, view, refusal):
                     undone = undone or refusal
             except (NodeReplaced, NodeMissing):
                 self._written = "0"
@@ -192,11 +193,12 @@ class Loop:
             raise undone
         return view
 
-    def _left_out(self, action: Action, refusal: ClusterRefused) -> bool:
+    def _left_out(self, action: Action, view: NodeView, refusal: ClusterRefused) -> bool:
         """Leave out what admission refused of a group; returns False where that is not ours to decide."""
-        if not isinstance(action, ApplyGroup) or refusal.status not in (403, 422):
+        if not isinstance(action, ApplyGroup) or refusal.status not in (400, 403, 422):
             return False
-        keys = [*action.written.labels, *action.written.annotations]
+        ours = view.owner(MANAGERS[action.group])  # a key that we would have dropped may be what was refused
+        keys = [*action.written.labels, *action.written.annotations, *(ours.labels | ours.annotations if ours else ())]
         now = self._clock.monotonic()
         self._refusals[action.group] = refused(self._refusals.get(action.group), refusal.message, keys, now)
         self._story.refused(action.group, self._refusals[action.group], refusal)
