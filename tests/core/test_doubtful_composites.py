@@ -8,7 +8,7 @@ from agent.core.node import FACTS
 from agent.core.refusal import Refusal
 from agent.core.well_known import REGION
 from agent.core.well_known import ZONE as WELL_KNOWN_ZONE
-from tests.core.builders import RACK, ZONE, P, labelled, managed, node, seen, sighting
+from tests.core.builders import RACK, ZONE, P, managed, node, seen, sighting
 
 GROUP = f"topology.{P}/update-group"
 BARE = seen(node())
@@ -43,9 +43,10 @@ def test_a_zonal_vm_gets_its_rack_with_the_first_complete_answer():
 
 def test_a_key_whose_removal_is_refused_stays_and_the_rest_is_written():
     given = {WELL_KNOWN_ZONE: "westeurope-1", REGION: "westeurope"}
-    view = seen(labelled(managed(FACTS, labels=given), labels=given))
+    view = seen(node(labels=given, managers=[managed(FACTS, labels=given)]))
     rules = LabelRules(refusals={"facts": Refusal(keys=frozenset(given), until=1.0)})
     moved = sighting(fault_domain=1)
-    [action] = [each for each in label_actions(moved, view, rules) if isinstance(each, ApplyGroup)]
+    action = label_actions(moved, view, rules)[0]
+    assert isinstance(action, ApplyGroup)
     assert given.items() <= action.written.labels.items()
     assert action.written.labels[RACK] == "westeurope-1-fd1"
