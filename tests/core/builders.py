@@ -161,6 +161,21 @@ def cordoned(standing: Mark | None = None, *managers: dict[str, Any], **more: An
     return labelled(ours, *managers, annotations=annotations, **{"cordoned": True, **more})
 
 
+def wiped(standing=None, **more):
+    """A node of ours after a PUT with `managedFields: []`: nobody owns anything."""
+    sent = cordoned(standing, **more)
+    sent["metadata"]["managedFields"] = []
+    return sent
+
+
+def uncordoned(standing=None, **more):
+    """A node that carries our mark but not our cordon: somebody made it schedulable."""
+    ours = managed(EVENTS, annotations=(EVENTS_KEY,))
+    sent = cordoned(standing, cordoned=False, **more)
+    sent["metadata"]["managedFields"][2] = ours
+    return sent
+
+
 def seen(sent: dict[str, Any], *, quorum: bool = True) -> NodeView:
     """The view of a node document, from etcd unless told otherwise."""
     return read_node(sent, quorum=quorum)

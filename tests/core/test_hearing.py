@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.events import read_events
 from agent.core.hearing import FORGET_AFTER, Hearing
 from tests.core.builders import document, event, hearing, showing, vanished
 
@@ -124,3 +125,12 @@ def test_silence_is_never_longer_than_the_time_since_the_event_was_last_shown(st
 
 def test_an_event_gone_for_long_is_silent_to_the_last_document():
     assert vanished(event("E1"), since=1, until=301).silent_for("e1") == 300
+
+
+def test_an_event_that_came_without_its_id_hides_whatever_it_was():
+    gap = read_events(
+        '{"DocumentIncarnation":2,"Events":[{"EventType":"Reboot","EventStatus":"Started","Resources":[]}]}'
+    )
+    odd = read_events('{"DocumentIncarnation":"?","Events":[]}')
+    assert hearing((0, ONE), (5, NONE), (60, gap)).silent_for("E1") is None
+    assert hearing((0, ONE), (5, odd), (65, odd)).silent_for("E1") == 60

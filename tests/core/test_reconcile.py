@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from agent.core.actions import ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
+from agent.core.actions import ApplyMark
 from agent.core.hearing import Hearing
 from agent.core.maintenance import Cordon, Idle, Notify, Release
 from agent.core.mark import Mark, mark_text
-from agent.core.node import EVENTS, HANDOVER, ORPHANED, Hold
+from agent.core.node import EVENTS
 from agent.core.reconcile import IDLE, WATCHFUL, Known, Rules, reconcile, standing_mark, vm_name
 from agent.core.refusal import Refusal
 from tests.core.builders import (
@@ -15,9 +15,7 @@ from tests.core.builders import (
     INSTANCE_KEY,
     NAME,
     NOW,
-    RACK,
     SIZE,
-    VERSION,
     P,
     cordoned,
     document,
@@ -33,6 +31,7 @@ from tests.core.builders import (
     showing,
     sighting,
     turn,
+    uncordoned,
     vanished,
 )
 
@@ -40,24 +39,8 @@ DONE = seen(labelled())
 OVER = vanished(event())
 FAR = {"not_before": NOW + timedelta(days=3)}
 WITHDRAW = ApplyMark(mark=None, cordon=False)
-FORGET = Sweep(annotations=(EVENTS_KEY,))
 KUBECTL = managed("kubectl-cordon", applied=False, cordon=True)
 OVERRIDDEN = mark(marked_event(overridden=True))
-
-
-def wiped(standing=None, **more):
-    """A node of ours after a PUT with `managedFields: []`: nobody owns anything."""
-    sent = cordoned(standing, **more)
-    sent["metadata"]["managedFields"] = []
-    return sent
-
-
-def uncordoned(standing=None, **more):
-    """A node that carries our mark but not our cordon: somebody made it schedulable."""
-    ours = managed(EVENTS, annotations=(EVENTS_KEY,))
-    sent = cordoned(standing, cordoned=False, **more)
-    sent["metadata"]["managedFields"][2] = ours
-    return sent
 
 
 # Idle.
@@ -194,6 +177,11 @@ def test_a_mark_with_two_spellings_of_one_id_is_written_as_one():
     assert [each.id.casefold() for each in action.mark.events] == ["e1"]
 
 
+def test_a_cordon_of_ours_under_a_mark_that_was_edited_to_tell_only_is_not_taken_for_an_admins():
+    edited = seen(cordoned(mark(marked_event(do="notify"))))
+    assert turn(edited, showing(event())).actions == (ApplyMark(mark=mark(), cordon=True),)
+
+
 # Override.
 
 
@@ -237,165 +225,6 @@ def test_a_cordon_that_an_admin_makes_after_an_override_is_his():
 def test_an_override_of_an_event_that_is_over_leaves_nothing_behind():
     done = turn(seen(uncordoned()), OVER)
     assert (done.override, done.actions, done.plan) == (False, (WITHDRAW,), Release(mark=None, cordoned=False))
-
-
-# Release.
-
-
-def test_a_node_is_given_back_by_withdrawing_mark_and_cordon_at_once():
-    done = turn(seen(cordoned()), OVER)
-    assert (done.plan, done.actions) == (Release(mark=None, cordoned=True), (WITHDRAW,))
-
-
-def test_a_release_is_decided_on_what_etcd_itself_says():
-    assert turn(seen(metadata_of(cordoned()), quorum=False), OVER).look == "full"
-    asked = turn(seen(cordoned(), quorum=False), OVER)
-    assert (asked.plan, asked.look, asked.actions) == (None, "quorum", ())
-
-
-@pytest.mark.parametrize("more", [{"ready": False}])
-def test_a_release_waits_for_ready_and_labels_do_not(more):
-    sent = cordoned(**more)
-    del sent["metadata"]["labels"][RACK]
-    [action] = turn(seen(sent), OVER).actions
-    assert isinstance(action, ApplyGroup)
-
-
-def test_a_release_waits_for_imds_to_be_heard_lately():
-    assert turn(seen(cordoned()), OVER, instant=1000 + 16).actions == ()
-
-
-def test_an_imds_that_never_answers_after_a_restart_keeps_the_cordon():
-    assert turn(seen(cordoned()), Hearing(), silent=True, instant=9e9).actions == ()
-
-
-def test_a_restarted_agent_waits_five_minutes_for_events_it_never_saw():
-    early, late = (hearing((0, document()), (end, document())) for end in (299, 300))
-    assert turn(seen(cordoned()), early).actions == ()
-    assert turn(seen(cordoned()), late).actions == (WITHDRAW,)
-
-
-def test_an_admins_cordon_made_before_ours_stays_when_we_withdraw():
-    view = seen(cordoned(mark(before=True), KUBECTL))
-    assert turn(view, OVER).actions == (WITHDRAW,)
-
-
-def test_a_mark_that_stands_under_others_names_too_is_taken_away_by_name():
-    view = seen(cordoned(mark(before=True), managed(ORPHANED, applied=False, annotations=[EVENTS_KEY])))
-    assert turn(view, OVER).actions == (WITHDRAW, FORGET)
-
-
-# Ownership lost (a PUT with `managedFields: []`).
-
-
-def test_a_cordon_whose_ownership_was_wiped_is_still_ours_by_the_mark():
-    assert turn(seen(wiped()), showing(event())).actions == ()
-    assert turn(seen(wiped()), OVER).actions == (ClearCordon(resource_version=VERSION),)
-
-
-def test_a_cordon_shared_with_orphaned_fields_is_cleared_by_name():
-    orphaned = managed(ORPHANED, applied=False, annotations=[EVENTS_KEY], cordon=True)
-    assert turn(seen(cordoned(None, orphaned)), OVER).actions == (ClearCordon(resource_version=VERSION),)
-
-
-def test_an_old_copy_with_our_mark_that_somebody_put_back_after_the_event_is_cleared():
-    restored = managed("restore", applied=False, annotations=[EVENTS_KEY], cordon=True)
-    sent = wiped()
-    sent["metadata"]["managedFields"] = [restored]
-    assert turn(seen(sent), OVER).actions == (ClearCordon(resource_version=VERSION),)
-
-
-def test_an_admins_cordon_made_before_ours_survives_the_loss_of_ownership():
-    assert turn(seen(wiped(mark(before=True))), OVER).actions == (WITHDRAW, FORGET)
-
-
-def test_a_cordon_that_somebody_else_owns_now_is_left_standing():
-    sent = wiped()
-    sent["metadata"]["managedFields"] = [KUBECTL]
-    assert turn(seen(sent), OVER).actions == (WITHDRAW, FORGET)
-
-
-def test_what_remains_of_the_mark_outlives_a_cordon_that_is_cleared():
-    both = mark(marked_event("E1", overridden=True), marked_event("E2"))
-    known = hearing((0, document(event("E1"), event("E2"))), (1, document(event("E1"))), (61, document(event("E1"))))
-    assert turn(seen(wiped(both)), known).actions == (
-        ClearCordon(resource_version=VERSION),
-        ApplyMark(mark=OVERRIDDEN, cordon=False),
-    )
-
-
-# Holds.
-
-HELD = {HOLD_KEY: "disk swap"}
-ASKED = (Hold(who=f"annotation {HOLD_KEY}"),)
-
-
-def test_a_held_node_is_handed_over_and_our_mark_withdrawn():
-    held = turn(seen(cordoned(annotations=HELD)), OVER)
-    assert (held.actions, held.holds) == ((HandOver(holds=ASKED), WITHDRAW), ASKED)
-
-
-def test_a_hold_during_the_event_changes_nothing_yet_and_is_said():
-    held = turn(seen(cordoned(annotations=HELD)), showing(event()))
-    assert (held.actions, held.holds) == ((), ASKED)
-
-
-def test_a_hold_set_before_the_event_does_not_keep_the_cordon_from_being_made():
-    view = seen(labelled(annotations=HELD))
-    assert turn(view, showing(event())).actions == (ApplyMark(mark=mark(), cordon=True),)
-
-
-def test_a_hold_set_after_the_release_cordons_nothing():
-    assert turn(seen(labelled(annotations=HELD)), OVER).actions == ()
-
-
-def test_a_hold_that_was_taken_back_before_the_end_holds_nothing():
-    assert turn(seen(cordoned()), OVER).actions == (WITHDRAW,)
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        cordoned(None, managed("argocd", cordon=True)),
-        cordoned(taints=[{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]),
-        cordoned(annotations={"weave.works/kured-reboot-in-progress": "x"}),
-    ],
-)
-def test_another_agent_that_takes_the_node_down_keeps_it_cordoned(sent):
-    handed, withdrawn = turn(seen(sent), OVER).actions
-    assert isinstance(handed, HandOver)
-    assert withdrawn == WITHDRAW
-
-
-def test_an_agent_killed_between_handing_over_and_withdrawing_goes_on_where_it_stopped():
-    view = seen(cordoned(None, managed(HANDOVER, cordon=True), annotations=HELD))
-    assert turn(view, OVER).actions == (WITHDRAW,)
-
-
-def test_a_hold_on_a_cordon_whose_ownership_was_lost_ends_in_a_hand_over_without_our_mark():
-    assert turn(seen(wiped(annotations=HELD)), OVER).actions == (HandOver(holds=ASKED), WITHDRAW, FORGET)
-
-
-def test_a_handed_over_node_is_idle_until_somebody_uncordons_it():
-    view = seen(labelled(managed(HANDOVER, cordon=True), cordoned=True, annotations=HELD))
-    assert (turn(view, OVER).plan, turn(view, OVER).actions) == (Idle(), ())
-
-
-def test_another_event_on_a_handed_over_node_ends_with_the_hand_over_standing():
-    handed = managed(HANDOVER, cordon=True)
-    begun = turn(seen(labelled(handed, cordoned=True)), showing(event()))
-    assert begun.actions == (ApplyMark(mark=mark(before=True), cordon=True),)
-    assert turn(seen(cordoned(mark(before=True), handed)), OVER).actions == (WITHDRAW,)
-
-
-def test_another_event_after_a_handed_over_node_was_uncordoned_is_like_the_first():
-    view = seen(labelled())
-    assert turn(view, showing(event())).actions == (ApplyMark(mark=mark(), cordon=True),)
-    assert turn(seen(cordoned()), OVER).actions == (WITHDRAW,)
-
-
-def test_a_held_overridden_node_is_not_cordoned_for_its_hold():
-    assert turn(seen(uncordoned(annotations=HELD)), OVER).actions == (WITHDRAW,)
 
 
 # Refusals.
