@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
@@ -20,19 +21,31 @@ BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]+|\beyJ[A-Za-z0-9_-]{8,
 
 
 def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace secrets by `***`: whole values by their key, bearer tokens and JWTs inside any text."""
+    """Replace secrets by `***`: whole values by their key, bearer tokens and JWTs inside any text, however deep."""
     for key, value in event.items():
-        if key != "event" and SECRET.search(key):
-            event[key] = "***"
-        elif isinstance(value, str):
-            event[key] = BEARER.sub("***", value)
+        event[key] = _masked(value) if key == "event" else _masked_entry(key, value)
     return event
+
+
+def _masked_entry(key: object, value: Any) -> Any:
+    return "***" if SECRET.search(str(key)) else _masked(value)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return BEARER.sub("***", value)
+    if isinstance(value, dict):
+        return {key: _masked_entry(key, inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(inner) for inner in value]
+    return value
 
 
 def set_up(*, level: str, form: str, stream: TextIO = sys.stderr) -> Any:
     """Return the process's logger; everything goes to one stream, standard error by default."""
     console = form == "console" or (form == "auto" and stream.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    colors = stream.isatty() and not os.environ.get("NO_COLOR")  # no-color.org
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=colors) if console else structlog.processors.JSONRenderer()
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it repeats what our errors already say
     return structlog.wrap_logger(
         structlog.PrintLogger(stream),

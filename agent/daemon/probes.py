@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,7 +27,17 @@ class AddressTaken(Told):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True  # SO_REUSEADDR: a restarted agent must not wait for TIME_WAIT to pass
-    address_family = socket.AF_INET
+
+    def __init__(self, address: str, handler: type[BaseHTTPRequestHandler]) -> None:
+        """Listen on HOST:PORT; an IPv6 address stands in brackets, no host is all of IPv4."""
+        host, _, port = address.rpartition(":")
+        if host.startswith("["):
+            self.address_family = socket.AF_INET6
+        super().__init__((host.strip("[]") or "0.0.0.0", int(port)), handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for the host's full name, as HTTPServer would: nothing here needs it."""
+        TCPServer.server_bind(self)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of a prober that hung up."""
@@ -38,19 +50,18 @@ class Probes:
         """Take the port.
 
         Args:
-            address: HOST:PORT; port 0 takes a free one.
+            address: HOST:PORT or [IPv6]:PORT; port 0 takes a free one.
             verdict: asked at each probe.
 
         Raises:
-            AddressTaken: another process has it; most likely a second agent.
+            AddressTaken: another process has it, most likely a second agent; or it is no address of this host.
         """
-        host, _, port = address.rpartition(":")
         try:
-            self._server = _Server((host or "0.0.0.0", int(port)), _handler(verdict, registry))
-        except (OSError, OverflowError) as error:
-            raise AddressTaken(
-                f"{address} cannot be listened on ({error}): does another agent run on this host?"
-            ) from error
+            self._server = _Server(address, _handler(verdict, registry))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            advice = "does another agent run on this host?" if taken else "is it an address of this host?"
+            raise AddressTaken(f"{address} cannot be listened on ({error.strerror}): {advice}") from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
         self._thread.start()
 
