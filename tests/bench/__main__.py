@@ -13,11 +13,11 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tests.bench.bed import Bed, Unmeasurable, bed
+from tests.bench.bed import Bed, bed
 from tests.bench.events import event_to_cordon
 from tests.bench.idle import idle
 from tests.bench.measure import Measurement, row
-from tests.bench.runtime import bare, compiled, stripped
+from tests.bench.runtime import Unmeasurable, bare, compiled, stripped
 from tests.bench.start import start_to_labels
 from tests.controlplane.build import BuildError, programs
 

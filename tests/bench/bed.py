@@ -14,17 +14,13 @@ from typing import IO, Any
 
 import requests
 
-from tests.bench.runtime import ROOT, Runtime
+from tests.bench.runtime import ROOT, Runtime, Unmeasurable
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.nodes import NodeActor
 from tests.controlplane.plane import ControlPlane
 
 ACCOUNT = "system:serviceaccount:imds-agent:imds-agent"
 PATIENCE = 60.0  # seconds until something that must happen is called missing
-
-
-class Unmeasurable(Exception):
-    """A measurement could not be made."""
 
 
 class AuditedPlane(ControlPlane):

@@ -6,9 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.bench.bed import Agent, Bed, Imds, Unmeasurable
+from tests.bench.bed import Agent, Bed, Imds
 from tests.bench.measure import Budget, Measurement
-from tests.bench.runtime import Runtime
+from tests.bench.runtime import Runtime, Unmeasurable
 from tests.bench.watch import NodeWatch, labelled, schedulable, unschedulable
 from tests.controlplane.kubeconfig import write_private
 from tests.controlplane.nodes import NodeActor

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tests.bench.bed import Agent, Bed, Unmeasurable, wait_until
+from tests.bench.bed import Agent, Bed, wait_until
 from tests.bench.measure import Budget, Measurement
-from tests.bench.runtime import Runtime
+from tests.bench.runtime import Runtime, Unmeasurable
 from tests.bench.start import floor_program, run_floor
 from tests.bench.watch import labelled
 

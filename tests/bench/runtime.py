@@ -20,6 +20,10 @@ LOCK = ROOT / "requirements.lock"
 CACHE = "__pycache__"
 
 
+class Unmeasurable(Exception):
+    """A measurement could not be made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """An interpreter and the environment in which the agent runs.
@@ -70,9 +74,14 @@ def stripped(folder: Path, whole: Runtime) -> Runtime:
     """Return the compiled agent with bytecode that has no docstrings and no assertions, as `python -OO` compiles it."""
     extra = {"PYTHONOPTIMIZE": "2", "PYTHONPYCACHEPREFIX": str(folder / "stripped")}
     found = replace(whole, kind="with .pyc of python -OO", extra=extra)
-    # one import writes the bytecode of all that is imported
+    # a start that fails for want of credentials writes the bytecode of all that is imported
     writing = found.environment() | {"PYTHONDONTWRITEBYTECODE": ""}
-    subprocess.run([str(found.python), "-c", "import agent.cli, agent.daemon.run"], env=writing, cwd="/", check=True)
+    flags = ["--node-name=none", f"--kubeconfig={folder / 'none'}", "--probe-address=off"]
+    subprocess.run(
+        [str(found.python), "-m", "agent", "run", *flags], env=writing, cwd="/", check=False, capture_output=True
+    )
+    if not any((folder / "stripped").rglob("*.opt-2.pyc")):
+        raise Unmeasurable("python -OO wrote no bytecode")
     return found
 
 

@@ -5,9 +5,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.bench.bed import Bed, Unmeasurable
+from tests.bench.bed import Bed
 from tests.bench.measure import Budget, Measurement
-from tests.bench.runtime import Runtime
+from tests.bench.runtime import Runtime, Unmeasurable
 from tests.bench.watch import NodeWatch, labelled
 
 BUDGET = Budget(limits={"ratio": 1.4})

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 
-from tests.bench.bed import PATIENCE, Agent, Unmeasurable
+from tests.bench.bed import PATIENCE, Agent
+from tests.bench.runtime import Unmeasurable
 from tests.controlplane.cluster import Cluster
 
 if TYPE_CHECKING:
