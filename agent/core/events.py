@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 EVENT_TYPES = ("Freeze", "Reboot", "Redeploy", "Preempt", "Terminate")
 
+_STATUSES = ("Scheduled", "Started")
 _GONE = frozenset({"completed", "canceled", "cancelled"})  # only Microsoft's mock server shows events that are over
 _MACHINE = "virtualmachine"
 
@@ -101,13 +102,13 @@ def _event(place: Place, notes: list[DocumentError]) -> ScheduledEvent | None:
     try:
         return ScheduledEvent(
             id=_required(place.at("EventId")),
-            type=_required(place.at("EventType")),
-            status=_required(place.at("EventStatus")),
-            resource_type=place.at("ResourceType").text(),
+            type=_known(_required(place.at("EventType")), EVENT_TYPES),
+            status=_known(_required(place.at("EventStatus")), _STATUSES),
+            resource_type=_decoration(place.at("ResourceType"), notes),
             resources=_resources(place.at("Resources")),
             not_before=_not_before(place.at("NotBefore"), notes),
-            description=place.at("Description").text(),
-            source=place.at("EventSource").text(),
+            description=_decoration(place.at("Description"), notes),
+            source=_decoration(place.at("EventSource"), notes),
             duration=_duration(place.at("DurationInSeconds"), notes),
         )
     except DocumentError as error:
@@ -120,6 +121,20 @@ def _required(place: Place) -> str:
     if text is None:
         raise place.wrong("a text")
     return text
+
+
+def _known(word: str, words: tuple[str, ...]) -> str:
+    """Return a known word in its documented spelling, another one as it came."""
+    return next((known for known in words if known.casefold() == word.casefold()), word)
+
+
+def _decoration(place: Place, notes: list[DocumentError]) -> str | None:
+    """Read a text without which the event still counts."""
+    try:
+        return place.text()
+    except DocumentError as error:
+        notes.append(error)
+        return None
 
 
 def _resources(place: Place) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ never reason enough to take something away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.core.instance import Instance, is_complete
+from agent.core.storage import StorageProfile
 
 ENOUGH = 3  # complete documents in a row that agree; two could be one fault seen twice
 
@@ -30,6 +31,19 @@ class Sighting:
         return self.agreed >= ENOUGH
 
 
+def _facts_of(instance: Instance) -> Instance:
+    """Return what labels are made of: a disk that comes and goes, or new userData, must keep no label from settling."""
+    return replace(
+        instance,
+        storage=StorageProfile(),
+        network=(),
+        user_data=None,
+        custom_data=None,
+        public_keys=(),
+        has_custom_data=None,
+    )
+
+
 def sighted(before: Sighting | None, instance: Instance) -> Sighting:
     """Return what is known after one more good answer.
 
@@ -40,6 +54,6 @@ def sighted(before: Sighting | None, instance: Instance) -> Sighting:
         if before is not None and before.agreed > 0:
             return before
         return Sighting(instance=instance, agreed=0)
-    if before is not None and before.agreed > 0 and before.instance == instance:
+    if before is not None and before.agreed > 0 and _facts_of(before.instance) == _facts_of(instance):
         return Sighting(instance=instance, agreed=min(ENOUGH, before.agreed + 1))
     return Sighting(instance=instance, agreed=1)

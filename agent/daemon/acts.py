@@ -81,8 +81,15 @@ class Acts:
         return document
 
     def _apply_mark(self, action: ApplyMark, view: NodeView) -> dict[str, Any]:
-        """Apply the mark and the cordon at once, forced: somebody else's `false` would refuse the whole request."""
-        metadata = {"annotations": {f"{self._domain}/events": mark_text(action.mark)}} if action.mark else {}
+        """Apply the mark and the cordon at once, forced: somebody else's `false` would refuse the whole request.
+
+        Where a mark stands already, only if the node is still as it was seen: a cordon that somebody took back, or a hold
+        that somebody set in between, would be lost. The first cordon asks for nothing.
+        """
+        key = f"{self._domain}/events"
+        metadata: dict[str, Any] = {"annotations": {key: mark_text(action.mark)}} if action.mark else {}
+        if key in view.annotations:
+            metadata["resourceVersion"] = view.resource_version
         body = node_body(view, spec={"unschedulable": True} if action.cordon else None, **metadata)
         others = [
             owner.manager for owner in view.owners if owner.unschedulable and owner.manager not in (EVENTS, HANDOVER)

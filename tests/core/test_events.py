@@ -59,7 +59,6 @@ def test_a_duration_of_minus_one_is_unknown_and_zero_is_none_at_all(sent, durati
         ({**GOOD, "EventStatus": None}, "$.Events[1].EventStatus"),
         ({**GOOD, "Resources": None}, "$.Events[1].Resources"),
         ({**GOOD, "Resources": ["a", 1]}, "$.Events[1].Resources[1]"),
-        ({**GOOD, "Description": []}, "$.Events[1].Description"),
     ],
 )
 def test_a_broken_event_is_named_and_hides_no_other(broken, path):
@@ -126,3 +125,18 @@ def test_an_event_about_another_kind_of_resource_is_not_ours(kind, ours):
 
 def test_event_ids_in_different_case_are_one_event():
     assert event_key("C7061BAC-AFDC") == event_key("c7061bac-afdc")
+
+
+@pytest.mark.parametrize("field", ["Description", "EventSource", "ResourceType"])
+def test_a_decoration_of_the_wrong_type_costs_a_note_and_not_the_event(field):
+    told = document({**GOOD, field: 7})
+    assert [event.id for event in told.events] == ["E1"]
+    assert told.hidden == 0
+    assert field in told.unreadable[0]
+
+
+def test_known_words_are_read_in_any_case_and_others_as_they_came():
+    loud, other = document(
+        {**GOOD, "EventType": "REBOOT", "EventStatus": "started"}, {**GOOD, "EventId": "E2", "EventType": "Quake"}
+    ).events
+    assert (loud.type, loud.status, other.type) == ("Reboot", "Started", "Quake")

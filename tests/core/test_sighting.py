@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.sighting import ENOUGH, Sighting, sighted
+from agent.core.storage import StorageProfile
 from tests.core.builders import instance
 
 WHOLE = instance()
@@ -58,3 +59,14 @@ def test_facts_are_settled_just_when_the_last_three_complete_documents_agree(sto
     complete = story.replace("n", "")[-ENOUGH:]
     known = after(*[{"W": WHOLE, "M": MOVED, "n": NAMELESS}[letter] for letter in story])
     assert known.settled is (complete in ("WWW", "MMM"))
+
+
+def test_a_disk_that_comes_and_goes_keeps_no_label_from_settling():
+    known = after(WHOLE, replace(WHOLE, storage=StorageProfile(resource_disk_size="1024")), WHOLE)
+    assert known is not None
+    assert known.settled
+
+
+def test_new_user_data_is_kept_and_counts_as_agreement():
+    known = after(WHOLE, replace(WHOLE, user_data="Zm9v"))
+    assert known == Sighting(instance=replace(WHOLE, user_data="Zm9v"), agreed=2)
