@@ -63,6 +63,11 @@ def instance_pause(sighting: Sighting | None, *, interval: float, confirm: float
     return (interval if sighting is not None and sighting.settled else confirm) * (0.8 + 0.4 * chance)
 
 
+def events_pause(interval: float, *, good: bool) -> float:
+    """Return the seconds between the beginnings of two polls: twice the interval after a failure, within bounds."""
+    return interval if good else min(max(interval, EVENTS_BACKOFF), 2 * interval)
+
+
 class InstancePoller(threading.Thread):
     """Looks at the VM's metadata every few minutes."""
 
@@ -132,8 +137,8 @@ class EventsPoller(threading.Thread):
         while not self._board.stopping.is_set():
             begun = self._clock()
             good = self.look() if self._board.events_wanted.is_set() else self._rest()
-            longest = self._interval if good else min(max(self._interval, EVENTS_BACKOFF), 2 * self._interval)
-            self._board.stopping.wait(max(0.0, begun + longest - self._clock()))
+            pause = events_pause(self._interval, good=good)
+            self._board.stopping.wait(max(0.0, begun + pause - self._clock()))
 
     def _rest(self) -> bool:
         self._board.attempted("events", self._clock())

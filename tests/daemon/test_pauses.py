@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from agent.core.health import health
 from agent.daemon.loop import LATE, PRESSED, pause_after_failure
-from agent.daemon.pollers import instance_pause
+from agent.daemon.pollers import events_pause, instance_pause
 from agent.daemon.run import new_board
 from agent.settings import Settings
 from tests.core.builders import sighting
@@ -54,6 +54,14 @@ def test_what_the_server_asks_for_is_granted_up_to_the_longest_pause():
 )
 def test_the_instance_is_asked_for_often_until_three_answers_agree(known, chance, pause):
     assert instance_pause(known, interval=300.0, confirm=10.0, chance=chance) == pytest.approx(pause)
+
+
+@pytest.mark.parametrize(
+    ("interval", "after_failure"), [(0.2, 0.4), (0.6, 1.2), (1.0, 2.0), (1.5, 2.0), (2.0, 2.0), (10.0, 10.0)]
+)
+def test_a_failed_poll_of_events_waits_no_longer_than_two_seconds_or_what_was_asked_for(interval, after_failure):
+    assert events_pause(interval, good=True) == interval
+    assert events_pause(interval, good=False) == pytest.approx(after_failure)
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(instance_interval=5.0, events_interval=30.0)])
