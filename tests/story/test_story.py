@@ -23,7 +23,7 @@ from tests.controlplane.cluster import Cluster as Plane
 from tests.story.refusing import refuse_where_told
 from tests.story.world import VM, P, World, instance_document, is_cordoned, marked_ids, own_labels
 
-STORIES = int(os.environ.get("IMDS_AGENT_STORIES", "25"))
+STORIES = int(os.environ.get("IMDS_AGENT_STORIES", "60"))
 LENGTH = 40  # steps in one story
 CALM = 12  # turns after which a node must be as it should be
 REFUSE = "story.example/refuse"
@@ -160,6 +160,14 @@ class Story(RuleBasedStateMachine):
         self.overridden.clear()
         self.quiet = False
 
+    @rule()
+    def the_node_is_deleted_and_registers_again(self):
+        self.world.node.recreate()
+        self.wanted = False
+        self.copy = None
+        self.overridden.clear()
+        self.quiet = False
+
     @rule(ready=st.booleans())
     def the_node_becomes_ready_or_not(self, ready):
         self.world.node.set_ready(ready)
@@ -288,6 +296,6 @@ def test_whatever_happens_the_node_is_never_worse_off_and_comes_right_in_the_end
             deadline=None,
             print_blob=True,
             suppress_health_check=list(HealthCheck),
-            phases=(Phase.reuse, Phase.generate, Phase.shrink) if STORIES <= 25 else (Phase.generate, Phase.shrink),
+            phases=(Phase.reuse, Phase.generate, Phase.shrink) if STORIES <= 60 else (Phase.generate, Phase.shrink),
         ),
     )
