@@ -18,7 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import load_incluster_config, load_kube_config
 from kubernetes.config.config_exception import ConfigException
 
-from agent.clients.cluster_errors import ClusterUnavailable, error_of
+from agent.clients.cluster_errors import SHOWN, ClusterUnavailable, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,6 +80,7 @@ def _configuration(access: Access) -> Configuration:
             client_configuration=configuration
         )
     else:
+        access.kubeconfig.open().close()  # the library says of a missing file that it is invalid
         load_kube_config(  # type: ignore[no-untyped-call]
             config_file=str(access.kubeconfig),
             context=access.context,
@@ -89,6 +90,12 @@ def _configuration(access: Access) -> Configuration:
     configuration.retries = False
     configuration.connection_pool_maxsize = 2  # the one writer, and a person's command
     return configuration
+
+
+def _told(error: Exception) -> str:
+    """Return in one line what a library said in several."""
+    said = error.strerror if isinstance(error, OSError) else error.reason if isinstance(error, ApiException) else None
+    return " ".join(str(said or error).split())[:SHOWN] or type(error).__name__
 
 
 class Cluster:
@@ -110,9 +117,9 @@ class Cluster:
     def _connect(self) -> ApiClient:
         try:
             client = ApiClient(_configuration(self._access))
-        except (ConfigException, OSError) as error:
-            where = self._access.kubeconfig or "the pod's service account"
-            raise ClusterUnavailable(f"no credentials for a cluster from {where}: {error}") from error
+        except Exception as error:  # whatever the library's code makes of a broken file
+            where = self._access.kubeconfig or "the pod's service account (outside a pod give --kubeconfig)"
+            raise ClusterUnavailable(f"no credentials for a cluster from {where}: {_told(error)}") from error
         client.user_agent = self._access.user_agent
         return client
 
@@ -210,6 +217,6 @@ class Cluster:
             reply = _Reply(response.status, raw, response.headers.get("Retry-After"))
         except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError) as error:
             self._seen(verb, 0)
-            raise ClusterUnavailable(f"{verb} {self.server}{path}: no answer: {error}") from error
+            raise ClusterUnavailable(f"{verb} {self.server}{path}: no answer: {_told(error)}") from error
         self._seen(verb, reply.status)
         return reply

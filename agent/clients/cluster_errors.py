@@ -88,7 +88,7 @@ def _status(body: bytes) -> Mapping[str, object]:
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdigit() else None
+    return float(text) if text and text.isdecimal() else None
 
 
 def error_of(what: str, code: int, body: bytes, retry_after: str | None = None) -> ClusterError:
