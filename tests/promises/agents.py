@@ -195,6 +195,10 @@ class Tended:
         """Wait until the agent has asked so often for events, whatever the answer; the last answers are acted upon."""
         self.asked("/metadata/scheduledevents", times + 1)
 
+    def long_enough(self) -> None:
+        """Wait until an event that counted as over would have been released: 4 s after a restart, looked at each 5 s."""
+        self.polled(14)
+
     # What the agent says of itself
 
     def metric(self, pattern: str) -> float:

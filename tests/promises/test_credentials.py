@@ -3,20 +3,28 @@
 import pytest
 
 from tests.controlplane.installed import BASE
-from tests.promises.agents import cordoned, tended
+from tests.promises.agents import cordoned, tended, wait_until
+from tests.promises.test_alive_in_outages import free_address
 
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles/imds-agent"
 
 
 def test_a_rotated_token_is_read_again_when_the_old_one_is_refused(plane):
-    with tended(plane) as scene:
+    with tended(plane, probe_address=free_address()) as scene:
         scene.wait_labelled()
-        plane.agents.end_pod(scene.node.name)  # with its pod the old token dies
+        kubeconfig = plane.agent_kubeconfig(scene.node.name)
+        old = kubeconfig.with_suffix(".token").read_text()
+        scene.agent.restart()
+        scene.agent.wait_said("node.reconciled", times=2)
+        plane.agents.end_pod(scene.node.name)  # with its pod the old token dies, once the API server's cache forgets it
+        with plane.new_session(token=old) as session:
+            wait_until(lambda: session.raw("GET", scene.node.path).status_code == 401, "the old token refused")
         plane.agent_kubeconfig(scene.node.name)  # kubelet writes the new one into the same file
         event = scene.event("Reboot")
         scene.wait_cordoned()
         scene.over(event)
         scene.wait_released()
+        assert scene.metric('imds_agent_api_requests_total{.*code="401"') >= 1
 
 
 @pytest.mark.parametrize("event", [True, False], ids=["event", "labels only"])

@@ -8,13 +8,13 @@ def test_the_cordon_is_held_while_the_vm_reboots_and_until_the_node_is_ready(pla
         event = scene.event("Reboot")
         scene.wait_cordoned()
         scene.imds.start_event(event)
-        scene.polled()
+        scene.long_enough()
         assert cordoned(scene.get())
         scene.agent.kill()  # the VM goes down
         scene.node.set_ready(False)
         scene.node.reboot()
         scene.agent.start()
-        scene.polled()
+        scene.long_enough()
         assert cordoned(scene.get())
         scene.over(event)
         assert scene.agent.wait_said("node.release_waiting")["because"] == "the node is not Ready"

@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack
 
 from tests.controlplane.session import APPLY, MERGE
-from tests.promises.agents import HOLD, ROOT, annotations, cordoned, owners, tended
+from tests.promises.agents import HOLD, ROOT, annotations, cordoned, owners, tended, wait_until
 
 UNSCHEDULABLE = ("f:spec", "f:unschedulable")
 HANDOVER = "imds-agent-handover"
@@ -68,12 +68,17 @@ def test_a_plain_kubectl_cordon_during_ours_cannot_be_seen(plane):
 
 def taint(key: str):
     def put(scene) -> None:
-        found = scene.get()
-        taints = [*found["spec"].get("taints", []), {"key": key, "effect": "NoSchedule"}]
-        body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": {"taints": taints}}
-        scene.plane.admin.patch(scene.node.path, body, MERGE, fieldManager="drainer")
+        wait_until(lambda: tainted(scene, key), f"taint {key}")
 
     return put
+
+
+def tainted(scene, key: str) -> bool:
+    """Add a taint to those that are there; False where somebody wrote to the node meanwhile."""
+    found = scene.get()
+    taints = [*found["spec"].get("taints", []), {"key": key, "effect": "NoSchedule"}]
+    body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": {"taints": taints}}
+    return scene.plane.admin.raw("PATCH", scene.node.path, body, content_type=MERGE, fieldManager="drainer").ok
 
 
 def note(key: str):

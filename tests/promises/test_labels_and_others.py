@@ -69,7 +69,7 @@ def test_what_others_change_below_our_prefixes_is_put_right_with_one_write_and_s
         assert INSTANCE in annotations(found)
         assert scene.agent.said("labels.conflict_found")[-1]["managers"].popitem()[1] == "somebody"
         version = scene.get()["metadata"]["resourceVersion"]
-        settled(scene)
+        scene.asked("/metadata/instance", 2)
         assert scene.get()["metadata"]["resourceVersion"] == version
 
 

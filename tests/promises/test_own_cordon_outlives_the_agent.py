@@ -25,7 +25,7 @@ def test_an_event_that_lasts_keeps_the_node_cordoned_over_a_restart_and_ends_nor
         version = scene.wait_cordoned()["metadata"]["resourceVersion"]
         scene.agent.restart()
         scene.agent.wait_said("node.reconciled", times=2)
-        scene.polled(5)  # longer than release-after-restart
+        scene.long_enough()
         assert scene.get()["metadata"]["resourceVersion"] == version
         scene.over(event)
         scene.wait_released()
