@@ -1,4 +1,4 @@
-"""`plan`, `label`, `hold` and `withdraw` on a real node, with the agent's own token unless an admin is needed."""
+"""`plan`, `label` and `hold` on a real node, with the agent's own token unless an admin is needed."""
 
 import json
 import socket
@@ -6,34 +6,11 @@ import socket
 import pytest
 
 from agent.emulator import Emulator
-from tests.cli.running import imds_agent, refused
+from tests.cli.users import User
 from tests.controlplane.session import MERGE
-from tests.promises.agents import DOMAIN, EVENTS, HOLD, INSTANCE, annotations, cordoned, labels, ours, owners, tended
+from tests.promises.agents import DOMAIN, EVENTS, HOLD, INSTANCE, annotations, cordoned, labels, tended
 
 RACK, TEAM = f"topology.{DOMAIN}/rack", f"tag.{DOMAIN}/department"
-UNSCHEDULABLE = ("f:spec", "f:unschedulable")
-
-
-class User:
-    """Somebody at the command line with a kubeconfig, a node and its VM's IMDS."""
-
-    def __init__(self, plane, node, imds, kubeconfig) -> None:
-        self.plane, self.node, self.imds = plane, node, imds
-        self.base = (f"--kubeconfig={kubeconfig}", f"--node-name={node.name}")
-
-    def arguments(self, name: str, *more: str) -> tuple[str, ...]:
-        return (name, *self.base, *([f"--imds-url={self.imds.url}"] if name in ("plan", "label") else []), *more)
-
-    def run(self, name: str, *more: str) -> str:
-        done = imds_agent(*self.arguments(name, *more))
-        assert (done.code, done.err) == (0, ""), done
-        return done.out
-
-    def refused(self, name: str, *more: str) -> str:
-        return refused(1, *self.arguments(name, *more))
-
-    def change(self, body, manager: str = "somebody") -> None:
-        self.plane.admin.patch(self.node.path, body, MERGE, fieldManager=manager)
 
 
 @pytest.fixture
@@ -63,7 +40,7 @@ def test_label_settles_at_once_and_a_second_run_changes_nothing(user):
 
 def test_label_changes_and_drops_what_the_vm_no_longer_is(user):
     user.run("label")
-    user.imds.patch_instance({"compute": {"platformFaultDomain": "2", "tagsList": []}})
+    user.imds.patch_instance({"compute": {"platformFaultDomain": "2", "tags": "", "tagsList": []}})
     assert json.loads(user.run("label", "-o", "json"))["labels"][RACK] == "westeurope-1-fd2"
     assert TEAM not in labels(user.node.get())
 
@@ -96,7 +73,7 @@ def test_plan_on_a_node_that_is_as_it_should_be_has_nothing_to_write(user):
 
 def test_plan_shows_a_change_and_a_label_that_would_go(user):
     user.run("label")
-    user.imds.patch_instance({"compute": {"platformUpdateDomain": "4", "tagsList": []}})
+    user.imds.patch_instance({"compute": {"platformUpdateDomain": "4", "tags": "", "tagsList": []}})
     said = user.run("plan")
     assert f"\n    topology.{DOMAIN}/update-domain: 3 -> 4\n" in said
     assert f"\n    {TEAM}: IT -> (nothing)\n" in said
@@ -136,79 +113,12 @@ def test_plan_shows_an_override_and_a_hold_while_the_agent_is_at_work(plane, nod
         assert "\n  overridden: somebody made the node schedulable during an event\n" in at.run("plan")
 
 
-def test_withdraw_takes_labels_annotations_and_our_cordon_off_and_leaves_the_rest(plane, node):
-    admin_labels = {"example.com/team": "a", f"other.{DOMAIN}/x": "b"}
-    plane.admin.patch(node.path, {"metadata": {"labels": admin_labels}}, MERGE)
-    with tended(plane, node=node) as scene:
-        scene.wait_labelled()
-        scene.event("Reboot")
-        scene.wait_cordoned()
-        scene.agent.kill()
-        at = User(plane, node, scene.imds, plane.agent_kubeconfig(node.name))
-        assert at.run("withdraw") == f"node {node.name}: withdrawn\n"
-        found = node.get()
-        assert not cordoned(found)
-        assert set(ours(found)) == {f"other.{DOMAIN}/x"}
-        assert labels(found)["example.com/team"] == "a"
-        assert labels(found)["kubernetes.io/hostname"] == node.name
-        assert not any(entry["manager"].startswith("imds-agent") for entry in found["metadata"]["managedFields"])
-        assert at.run("withdraw") == f"node {node.name}: withdrawn\n"
-
-
-def test_withdraw_leaves_a_held_cordon_and_says_whose_it_is(plane, node):
-    with tended(plane, node=node) as scene:
-        at = User(plane, node, scene.imds, plane.agent_kubeconfig(node.name))
-        scene.event("Reboot")
-        scene.wait_cordoned()
-        at.run("hold")
-        scene.agent.kill()
-        said = at.run("withdraw")
-        assert f"it stays cordoned, by imds-agent-handover: kubectl uncordon {node.name}" in said
-        found = node.get()
-        assert cordoned(found)
-        assert set(ours(found)) == {HOLD}
-        assert owners(found, *UNSCHEDULABLE) == {"imds-agent-handover"}
-
-
-def test_withdraw_leaves_an_admins_cordon_and_clears_ours_whose_owner_was_lost(plane, node):
-    with tended(plane, node=node) as scene:
-        at = User(plane, node, scene.imds, plane.agent_kubeconfig(node.name))
-        plane.kubectl("cordon", node.name)
-        scene.event("Reboot")
-        scene.wait_for(lambda found: EVENTS in annotations(found), "marked")
-        scene.agent.kill()
-        assert "it stays cordoned, by kubectl" in at.run("withdraw")
-        assert cordoned(node.get())
-        plane.kubectl("uncordon", node.name)
-
-        scene.agent.start()
-        scene.wait_cordoned()
-        scene.agent.kill()
-        found = node.get()
-        found["metadata"]["managedFields"] = []
-        plane.admin.put(node.path, found)
-        assert at.run("withdraw") == f"node {node.name}: withdrawn\n"
-        assert not cordoned(node.get())
-        assert ours(node.get()) == {}
-
-
-def test_withdraw_from_all_nodes_needs_an_admin_and_says_so(user, admin):
-    user.run("label")
-    assert user.refused("withdraw", "--all").startswith(
-        "--all needs the right to list nodes, as an admin's --kubeconfig"
-    )
-    assert RACK in labels(user.node.get())
-    said = admin.run("withdraw", "--all")
-    assert f"node {user.node.name}: withdrawn\n" in said
-    assert ours(user.node.get()) == {}
-
-
-@pytest.mark.parametrize("name", ["plan", "label", "hold", "withdraw"])
+@pytest.mark.parametrize("name", ["plan", "hold", "withdraw"])
 def test_an_unknown_node_is_told_in_one_line(admin, name):
     assert 'nodes "no-such-node" not found' in admin.refused(name, "--node-name=no-such-node")
 
 
-@pytest.mark.parametrize("name", ["label", "hold", "withdraw"])
+@pytest.mark.parametrize("name", ["label", "withdraw"])
 def test_another_agents_node_cannot_be_changed(user, plane, name):
     other = plane.register_node(f"{user.node.name}-other")
     try:
@@ -224,7 +134,6 @@ def test_a_kubeconfig_of_a_dead_server_is_told_in_one_line(user, tmp_path):
         port = server.getsockname()[1]
     content = user.plane.admin_kubeconfig.read_text().replace(user.plane.url, f"https://127.0.0.1:{port}")
     (tmp_path / "dead").write_text(content)
-    for name in ("plan", "hold"):
-        said = user.refused(name, f"--kubeconfig={tmp_path}/dead")
-        assert f"https://127.0.0.1:{port}/api/v1/nodes/{user.node.name}: no answer: " in said
-        assert "Connection refused" in said
+    said = user.refused("hold", f"--kubeconfig={tmp_path}/dead")
+    assert f"https://127.0.0.1:{port}/api/v1/nodes/{user.node.name}: no answer: " in said
+    assert "Connection refused" in said
