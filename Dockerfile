@@ -20,6 +20,8 @@ RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-di
 
 FROM ${BASE}
 COPY --from=build /opt/venv /opt/venv
+# The official images come without bytecode of the standard library: half a second and 4 MiB at each start.
+RUN ["python", "-c", "import compileall, sysconfig, py_compile; compileall.compile_dir(sysconfig.get_path('stdlib'), quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"]
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 ENTRYPOINT ["/opt/venv/bin/imds-agent"]

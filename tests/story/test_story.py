@@ -5,7 +5,7 @@ our own rights and policy. Failing examples replay by the seed that hypothesis p
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -25,6 +25,7 @@ from tests.story.world import VM, P, World, instance_document, is_cordoned, mark
 
 STORIES = int(os.environ.get("IMDS_AGENT_STORIES", "60"))
 LENGTH = 40  # steps in one story
+LOOK = 6  # seconds: a look at a node with a mark is due after five
 CALM = 12  # turns after which a node must be as it should be
 REFUSE = "story.example/refuse"
 HOLD = f"{P}/hold"
@@ -39,6 +40,28 @@ def cordons(event: dict[str, Any]) -> bool:
     """Return whether an event of the service is one that our default policy cordons this VM for."""
     ours = any(name.lower().lstrip("_") == VM for name in event["Resources"])
     return ours and not (event["EventType"] == "Freeze" and 0 <= event["DurationInSeconds"] < 30)
+
+
+def happening(**given: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a rule of what happens; IMDS may be heard after it, and the agent may turn.
+
+    Turns are part of each step and no rule of their own: hypothesis leaves whole rules out of a story, and a story without
+    turns tells nothing.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        def step(self: "Story", hear: str, turns: int, **more: Any) -> None:
+            function(self, **more)
+            self.hear(hear)
+            self.world.instant += LOOK if turns else 0
+            for _ in range(turns):
+                self.turn()
+
+        step.__name__ = function.__name__
+        hearing = st.sampled_from(["nothing", "all", "all", "events", "instance", "broken events"])
+        return rule(**given, hear=hearing, turns=st.sampled_from([0, 1, 1, 3]))(step)
+
+    return decorate
 
 
 class Story(RuleBasedStateMachine):
@@ -57,32 +80,20 @@ class Story(RuleBasedStateMachine):
 
     # -- what happens to IMDS ----------------------------------------------------------------------------------------
 
-    @rule(event=IDS, kind=KINDS, whom=WHOM, status=STATUSES, duration=st.sampled_from([-1, 0, 9, 60]))
+    @happening(event=IDS, kind=KINDS, whom=WHOM, status=STATUSES, duration=st.sampled_from([-1, 0, 9, 60]))
     def an_event_appears_or_repeats(self, event, kind, whom, status, duration):
         self.world.schedule(event, kind, whom, status, duration)
 
-    @rule(event=IDS)
+    @happening(event=IDS)
     def an_event_starts(self, event):
         if event in self.world.events:
             self.world.events[event] |= {"EventStatus": "Started", "NotBefore": ""}
 
-    @rule(event=IDS)
+    @happening(event=IDS)
     def an_event_vanishes(self, event):
         self.world.events.pop(event, None)
 
-    @rule(broken=st.booleans())
-    def events_are_heard(self, broken):
-        self.world.tell_events(broken=broken)
-        self.heard = {key: dict(event) for key, event in self.world.events.items()}
-        self.quiet = False
-
-    @rule(times=st.sampled_from([1, 3]))
-    def the_instance_is_heard(self, times):
-        for _ in range(times):
-            self.world.tell_instance(instance_document(self.world.tags))
-        self.quiet = False
-
-    @rule(
+    @happening(
         lost=st.sampled_from(
             [{"zone": ""}, {"tagsList": [], "tags": ""}, {"vmId": ""}, {"platformFaultDomain": "", "name": ""}]
         )
@@ -91,21 +102,21 @@ class Story(RuleBasedStateMachine):
         self.world.tell_instance(instance_document(self.world.tags, **lost))
         self.quiet = False
 
-    @rule(value=st.sampled_from(["IT", "HR", "R & D"]))
+    @happening(value=st.sampled_from(["IT", "HR", "R & D"]))
     def a_tag_changes(self, value):
         self.world.tags = {"Department": value}
 
-    @rule()
+    @happening()
     def a_tag_goes(self):
         self.world.tags = {}
 
-    @rule(seconds=st.sampled_from([1, 6, 61, 301]))
+    @happening(seconds=st.sampled_from([1, 6, 61, 301]))
     def time_passes(self, seconds):
         self.world.instant += seconds
 
     # -- what people and programs do ---------------------------------------------------------------------------------
 
-    @rule()
+    @happening()
     def somebody_cordons(self):
         """As kubectl does: nothing is sent where the node is cordoned already."""
         if not is_cordoned(self.world.read()):
@@ -114,7 +125,7 @@ class Story(RuleBasedStateMachine):
             self.note_overrides()
             self.quiet = False
 
-    @rule()
+    @happening()
     def somebody_uncordons(self):
         if is_cordoned(self.world.read()):
             self.world.person_patches({"spec": {"unschedulable": None}}, "kubectl-cordon")
@@ -122,19 +133,19 @@ class Story(RuleBasedStateMachine):
             self.note_overrides()
             self.quiet = False
 
-    @rule(hold=st.booleans())
+    @happening(hold=st.booleans())
     def somebody_holds_or_lets_go(self, hold):
         self.world.person_patches(
             {"metadata": {"annotations": {HOLD: "by hand" if hold else None}}}, "kubectl-annotate"
         )
         self.quiet = False
 
-    @rule()
+    @happening()
     def somebody_copies_the_node(self):
         self.copy = self.world.read()
 
     @precondition(lambda self: self.copy is not None)
-    @rule()
+    @happening()
     def somebody_puts_the_copy_back(self):
         assert self.copy is not None
         annotations = self.copy["metadata"].get("annotations", {})
@@ -149,18 +160,20 @@ class Story(RuleBasedStateMachine):
         self.note_overrides()
         self.quiet = False
 
-    @rule()
+    @happening()
     def ownership_is_wiped(self):
         self.world.person_patches({"metadata": {"managedFields": [{}]}}, "careless")
+        self.note_lost_traces()
         self.quiet = False
 
-    @rule()
+    @happening()
     def the_mark_is_taken_away(self):
         self.world.person_patches({"metadata": {"annotations": {f"{P}/events": None}}}, "careless")
         self.overridden.clear()
+        self.note_lost_traces()
         self.quiet = False
 
-    @rule()
+    @happening()
     def the_node_is_deleted_and_registers_again(self):
         self.world.node.recreate()
         self.wanted = False
@@ -168,15 +181,23 @@ class Story(RuleBasedStateMachine):
         self.overridden.clear()
         self.quiet = False
 
-    @rule(ready=st.booleans())
+    @happening(ready=st.booleans())
     def the_node_becomes_ready_or_not(self, ready):
         self.world.node.set_ready(ready)
         self.quiet = False
 
-    @rule(what=st.sampled_from(["labels", "all", None]))
+    @happening(what=st.sampled_from(["labels", "all", None]))
     def admission_refuses_or_relents(self, what):
         self.world.person_patches({"metadata": {"annotations": {REFUSE: what}}}, "admin")
         self.quiet = False
+
+    def note_lost_traces(self) -> None:
+        """Where neither a mark nor an owner says whose the cordon is, nobody can tell."""
+        node = self.world.read()
+        owned = any(entry["manager"] == "imds-agent-events" for entry in node["metadata"].get("managedFields", ()))
+        marked = f"{P}/events" in node["metadata"].get("annotations", {})
+        if is_cordoned(node) and not owned and not marked and self.wanted is False:
+            self.wanted = None
 
     def note_overrides(self) -> None:
         """Remember the ids under whose standing mark the node is schedulable now."""
@@ -188,15 +209,24 @@ class Story(RuleBasedStateMachine):
 
     # -- the agent ---------------------------------------------------------------------------------------------------
 
-    @rule()
+    @happening()
     def the_agent_dies_and_starts_again(self):
         self.world.stop_agent()
         self.world.start_agent()
         self.heard = {}
         self.quiet = False
 
-    @rule()
-    def the_agent_turns(self):
+    def hear(self, what: str) -> None:
+        """Let IMDS answer: about the VM, about events, about events with one that cannot be read."""
+        if what in ("all", "instance"):
+            self.world.tell_instance(instance_document(self.world.tags))
+        if what != "nothing" and what != "instance":
+            self.world.tell_events(broken=what == "broken events")
+            self.heard = {key: dict(event) for key, event in self.world.events.items()}
+        self.quiet = self.quiet and what == "nothing"
+
+    def turn(self):
+        """Turn once and look whether all that must hold holds."""
         before = self.world.read()
         quiet, refusing = self.quiet, REFUSE in before["metadata"].get("annotations", {})
         instant = self.world.instant
