@@ -48,7 +48,7 @@ class Sub(NamedTuple):
     own: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
-NODE, VM = ("cluster", "labels"), ("imds", "labels")
+NODE, VM = ("cluster",), ("imds", "labels")
 TAG = (("tag", {"metavar": "NAME"}), ("value", {"metavar": "VALUE"}))
 WATCH = (("--watch", {"action": "store_true", "help": "go on, and show each change"}),)
 HOLD = (
@@ -60,7 +60,13 @@ SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
     Sub("facts", "agent.commands.facts:facts", VM, "what IMDS says about this VM, and the labels it gets", prints=True),
     Sub("plan", "agent.commands.node:plan", tuple(TOPICS)[:4], "what the daemon would write now, and why", prints=True),
-    Sub("label", "agent.commands.node:label", (*NODE, "imds"), "bring the node's labels up to date once", prints=True),
+    Sub(
+        "label",
+        "agent.commands.node:label",
+        ("cluster", "imds", "labels"),
+        "bring the node's labels up to date once",
+        prints=True,
+    ),
     Sub("events", "agent.commands.events:events", ("imds", "events"), "the scheduled events", prints=True, own=WATCH),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST_NAME = 253  # characters of a DNS subdomain
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST = 1e9  # seconds, thirty years; a lock cannot wait for much longer, nor for ever
 
@@ -80,6 +81,15 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _node(value: Any) -> str:
+    """Read the name of a Node: a DNS subdomain (Kubernetes API reference)."""
+    text = _text(value)
+    label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+    if not re.fullmatch(rf"{label}(\.{label})*", text) or len(text) > LONGEST_NAME:
+        raise ValueError(value)
+    return text
+
+
 def _url(value: Any) -> str:
     text = str(value).rstrip("/")
     if not re.fullmatch(r"http://[^/?#\s]+", text) or not urlsplit(text).hostname or urlsplit(text).port == 0:
@@ -112,6 +122,7 @@ PERIOD = Kind("a time above zero such as 500ms, 30s, 5m or 1h", _period, _durati
 NAMES = Kind("names separated by commas", _names, ",".join)
 PAIRS = Kind("pairs such as old=new,older=newer", _pairs, lambda pairs: ",".join("=".join(pair) for pair in pairs))
 SWITCH = Kind("on or off", _switch, lambda on: "on" if on else "off")
+NODE = Kind("a node's name: small letters, digits, - and .", _node)
 TEXT = Kind("a text", _text)
 URL = Kind("a URL such as http://169.254.169.254", _url)
 ADDRESS = Kind("HOST:PORT, or off", _address)

@@ -17,7 +17,7 @@ from agent.core.labels import DOMAIN, LabelPolicy
 from agent.core.maintenance import Policy
 from agent.core.reconcile import Rules
 from agent.core.tags import TagPolicy
-from agent.kinds import ADDRESS, NAMES, PAIRS, PATH, PERIOD, SECONDS, SWITCH, TEXT, URL, Kind, choice
+from agent.kinds import ADDRESS, NAMES, NODE, PAIRS, PATH, PERIOD, SECONDS, SWITCH, TEXT, URL, Kind, choice
 from agent.told import Told
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def _setting(topic: str, default: Any, kind: Kind, about: str) -> Any:
 class Settings:
     """Every setting, with its default and its reason."""
 
-    node_name: str | None = _setting("cluster", None, TEXT, "the Kubernetes node this agent runs on (also NODE_NAME)")
+    node_name: str | None = _setting("cluster", None, NODE, "the Kubernetes node this agent runs on (also NODE_NAME)")
     kubeconfig: Path | None = _setting(
         "cluster", None, PATH, "kubeconfig file; without it the pod's service account is used"
     )
     context: str | None = _setting("cluster", None, TEXT, "context of the kubeconfig; without it the current one")
-    domain: str = _setting("labels", DOMAIN, TEXT, "domain below which all labels and annotations stand")
+    domain: str = _setting("cluster", DOMAIN, TEXT, "domain below which all labels and annotations stand")
     imds_url: str = _setting("imds", "http://169.254.169.254", URL, "the Instance Metadata Service")
     imds_connect_timeout: float = _setting(
         "imds", 2.0, PERIOD, "time for a connection to IMDS; a blocked pod sees only silence"
@@ -226,7 +226,7 @@ def _from_file(path: str) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found = {}
     if environment.get("NODE_NAME"):
-        found["node_name"] = environment["NODE_NAME"]
+        found["node_name"] = _read("node_name", environment["NODE_NAME"], "NODE_NAME")
     for name in FIELDS:
         if environment.get(variable(name), "") != "":
             found[name] = _read(name, environment[variable(name)], variable(name))

@@ -306,3 +306,9 @@ def test_the_domain_is_in_every_key_that_is_written():
         assert keys, group
         assert all(key.partition("/")[0].endswith("vm.example.com") for key in keys)
     assert explain_tag("Team", "x", policy.tags, policy.domain).key == "tag.vm.example.com/team"
+
+
+@pytest.mark.parametrize("name", ["..", "A", "a b", "a/b", "-a", "a" * 254])
+def test_what_can_be_no_node_is_refused_before_anything_is_asked(name):
+    with pytest.raises(SettingsError, match=r"NODE_NAME: expected a node's name"):
+        settings(NODE_NAME=name)

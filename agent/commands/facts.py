@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.settings import Settings
 
 SECRET_FIELDS = ("user_data", "custom_data", "public_keys")
-DEADLINE = 15.0  # seconds a person waits before being told
+DEADLINE = 6.0  # seconds a person waits before being told
 
 
 def as_document(instance: Instance) -> dict[str, Any]:

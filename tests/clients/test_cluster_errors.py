@@ -1,4 +1,4 @@
-"""Answers of 400 and more, classified: bodies as kube-apiserver 1.34.4 sent them."""
+"""Answers of 400 and more, classified: bodies in the form and words of kube-apiserver 1.34."""
 
 import json
 
