@@ -4,7 +4,7 @@ from tests.promises.agents import tended
 
 
 def test_a_second_event_cordons_again_after_the_first_was_released(plane):
-    with tended(plane) as scene:
+    with tended(plane, release_after="6s") as scene:  # more than the five seconds between two looks: one look waits
         before = scene.wait_labelled()
         for kind in ("Freeze", "Redeploy"):
             event = scene.event(kind)
