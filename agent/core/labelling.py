@@ -41,6 +41,19 @@ def another_vm(sighting: Sighting, view: NodeView, domain: str) -> bool:
     return sighting.agreed > 0 and identity is not None and seen is not None and identity.vm_id not in (None, seen)
 
 
+def is_partial(instance: Instance, view: NodeView, domain: str) -> bool:
+    """Return whether an answer lacks a part of the placement that we gave this very node before.
+
+    A VM keeps its zone for life and always has its domains, so an answer without them is partial however often it
+    comes; and then the tags that it lacks prove nothing either.
+    """
+    ours = view.owner(FACTS)
+    placed = instance.placement
+    parts = {"zone": placed.zone, "fault-domain": placed.fault_domain, "update-domain": placed.update_domain}
+    lacking = {f"topology.{domain}/{name}" for name, value in parts.items() if value is None}
+    return ours is not None and bool(lacking & ours.labels & view.labels.keys())
+
+
 def kept(standing: Mapping[str, str], desired: Mapping[str, str], *, settled: bool) -> dict[str, str]:
     """Return what to ask for: all that is desired once the facts are settled, only additions before."""
     return dict(desired) if settled else {**desired, **standing}
@@ -93,7 +106,9 @@ def desired(sighting: Sighting, view: NodeView, group: Group, rules: LabelRules)
         return None
     wanted = written(sighting.instance, group, rules.policy)
     there = standing(view, group, domain)
-    settled = sighting.settled or another_vm(sighting, view, domain)
+    settled = another_vm(sighting, view, domain) or (
+        sighting.settled and not is_partial(sighting.instance, view, domain)
+    )
     surely = wanted.labels if settled else _without_doubtful(wanted.labels, sighting.instance, domain)
     labels = kept(there.labels, surely, settled=settled)
     if group == "facts":

@@ -138,11 +138,23 @@ def marked(mark: Mark | None, own: Iterable[ScheduledEvent], policy: Policy, now
     return tuple(old[key] for key in sorted(old))
 
 
-def is_over(event: MarkedEvent, hearing: Hearing, policy: Policy) -> bool:
-    """Return whether an event has been absent for long enough: gone is enough, whether or not it had started."""
+def _left(event: MarkedEvent, hearing: Hearing, policy: Policy) -> float | None:
+    """Return the seconds for which an absent event must stay absent; None while it is present."""
     silent = hearing.silent_for(event.id)
     needed = policy.release_after if hearing.ever_saw(event.id) else policy.release_after_restart
-    return silent is not None and silent >= needed
+    return None if silent is None else needed - silent
+
+
+def is_over(event: MarkedEvent, hearing: Hearing, policy: Policy) -> bool:
+    """Return whether an event has been absent for long enough: gone is enough, whether or not it had started."""
+    left = _left(event, hearing, policy)
+    return left is not None and left <= 0
+
+
+def next_over(mark: Mark, hearing: Hearing, policy: Policy) -> float | None:
+    """Return the seconds until the next marked event may be over if it stays absent; None if all are present or over."""
+    waiting = [left for event in mark.events if (left := _left(event, hearing, policy)) is not None and left > 0]
+    return min(waiting, default=None)
 
 
 def _broken_is_over(hearing: Hearing, policy: Policy) -> bool:

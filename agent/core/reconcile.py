@@ -13,7 +13,7 @@ from agent.core.actions import Action, ApplyMark, ClearCordon, Group, HandOver, 
 from agent.core.hearing import Hearing
 from agent.core.labelling import LabelRules, label_actions
 from agent.core.labels import LabelPolicy, read_identity
-from agent.core.maintenance import Cordon, Idle, Notify, Plan, Policy, Release, overridden, plan
+from agent.core.maintenance import Cordon, Idle, Notify, Plan, Policy, Release, next_over, overridden, plan
 from agent.core.mark import Mark, mark_text, read_mark
 from agent.core.node import EVENTS, HANDOVER, Hold, NodeView, cordoned_by_others, holds
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.core.well_known import WellKnown
 
 WATCHFUL = 5.0  # seconds between looks while a mark or an own event stands: an override is noticed that soon
+SOONEST = 0.5  # seconds between looks at least
 IDLE = 300.0  # seconds between looks otherwise: cloud-node-manager's own period
 
 
@@ -135,6 +136,12 @@ def _event_actions(
     return _mark_action(chosen.mark, view, domain, cordon=isinstance(chosen, Cordon))
 
 
+def _pause(chosen: Plan, hearing: Hearing, policy: Policy) -> float:
+    """Return when to look again: soon, and no later than an event may be over, but not at every poll."""
+    soon = next_over(chosen.mark, hearing, policy) if isinstance(chosen, (Notify, Cordon)) else None
+    return WATCHFUL if soon is None else min(WATCHFUL, max(SOONEST, soon))
+
+
 def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, instant: float) -> Turn:
     """Decide what to do about the node in this view.
 
@@ -167,4 +174,5 @@ def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, inst
         return Turn(plan=None, look="quorum", pause=WATCHFUL)
     actions = _event_actions(chosen, view, domain, mark) + label_actions(known.sighting, view, labels)
     override = seen_override and not isinstance(chosen, Release)
-    return Turn(plan=chosen, actions=actions, pause=WATCHFUL, holds=holds(view, domain), override=override)
+    pause = _pause(chosen, known.hearing, rules.events)
+    return Turn(plan=chosen, actions=actions, pause=pause, holds=holds(view, domain), override=override)

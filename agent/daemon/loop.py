@@ -160,6 +160,8 @@ class Loop:
             quorum = False
         self._board.answered("node", self._clock.monotonic())
         view = self._view = read_node(document, quorum=quorum)
+        if quorum:  # what etcd has is the truth, also where it was restored to an older version
+            self._written = view.resource_version
         return view
 
     def _act(self, turn: Turn, view: NodeView) -> NodeView:

@@ -1,5 +1,6 @@
 """Our manifests on a cluster: applied by kubectl, and waited for until the own-node policy bites."""
 
+import fcntl
 import time
 import uuid
 from pathlib import Path
@@ -17,7 +18,9 @@ PATIENCE = 30.0  # seconds; the API server compiles a new policy within about on
 
 def install(cluster: "Cluster", folder: Path = BASE, *, namespace: str = "imds-agent") -> str:
     """Apply the kustomize folder, wait until its policy refuses what it must, and return what kubectl said."""
-    said = cluster.kubectl("apply", "-k", str(folder))
+    with (cluster.workdir / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # xdist workers share a plane, and kubectl's create is no upsert
+        said = cluster.kubectl("apply", "-k", str(folder))
     node = cluster.register_node(f"policy-probe-{uuid.uuid4().hex[:8]}")
     token = cluster.agent_token(node.name, namespace)
     with cluster.new_session(token=token) as session:

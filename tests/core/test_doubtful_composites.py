@@ -8,7 +8,7 @@ from agent.core.node import FACTS
 from agent.core.refusal import Refusal
 from agent.core.well_known import REGION
 from agent.core.well_known import ZONE as WELL_KNOWN_ZONE
-from tests.core.builders import RACK, ZONE, P, managed, node, seen, sighting
+from tests.core.builders import RACK, ZONE, P, instance, labelled, managed, node, seen, sighting
 
 GROUP = f"topology.{P}/update-group"
 BARE = seen(node())
@@ -50,3 +50,17 @@ def test_a_key_whose_removal_is_refused_stays_and_the_rest_is_written():
     assert isinstance(action, ApplyGroup)
     assert given.items() <= action.written.labels.items()
     assert action.written.labels[RACK] == "westeurope-1-fd1"
+
+
+@pytest.mark.parametrize("lost", [{"zone": None}, {"fault_domain": None}, {"update_domain": None}])
+def test_an_answer_without_the_placement_that_we_gave_this_node_takes_nothing_however_often_it_comes(lost):
+    view = seen(labelled(vm=instance(update_domain=3)))
+    assert label_actions(sighting(3, **{"update_domain": 3, **lost}, tags=()), view, LabelRules()) == ()
+
+
+def test_another_vm_on_the_same_node_needs_no_zone():
+    view = seen(labelled())
+    found = desired(sighting(3, zone=None, vm_id="00000000-0000-0000-0000-000000000000"), view, "facts", LabelRules())
+    assert found is not None
+    assert ZONE not in found.labels
+    assert found.labels[RACK] == "westeurope-fd0"

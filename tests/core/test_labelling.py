@@ -30,6 +30,7 @@ from tests.core.builders import (
 
 RULES = LabelRules()
 DONE = seen(labelled())
+PRIORITY = f"vm.{P}/priority"
 MOVED = {"fault_domain": 1}
 WELL_KNOWN = {WELL_KNOWN_ZONE: "westeurope-1", REGION: "westeurope"}
 
@@ -84,9 +85,9 @@ def test_a_fact_or_tag_that_vanished_stays_until_the_third_complete_answer(agree
 
 
 def test_a_fact_or_tag_that_is_gone_for_good_is_dropped():
-    found = actions(DONE, sighting(zone=None, tags=()))
-    assert ZONE not in applied(found).labels
-    assert applied(found).labels[RACK] == "westeurope-fd0"
+    found = actions(DONE, sighting(priority=None, tags=()))
+    assert PRIORITY not in applied(found).labels
+    assert applied(found).labels[RACK] == "westeurope-1-fd0"
     assert applied(found, "tags") == Written(labels={}, annotations={TAGS_KEY: "{}"})
 
 
@@ -140,7 +141,8 @@ def test_well_known_labels_of_ours_stay_while_the_facts_are_in_doubt():
     view = seen(ours)
     for doubtful in (sighting(1, zone=None), sighting(2, zone="2"), sighting(0, location=None)):
         assert actions(view, doubtful, well_known="if-absent") == ()
-    assert WELL_KNOWN_ZONE not in applied(actions(view, sighting(zone=None), well_known="if-absent")).labels
+    other = sighting(zone=None, vm_id="another")
+    assert WELL_KNOWN_ZONE not in applied(actions(view, other, well_known="if-absent")).labels
 
 
 TEXTS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz"))
@@ -178,11 +180,11 @@ def test_leftovers_below_our_prefixes_that_others_own_are_swept_once_settled():
 
 
 def test_a_key_of_ours_that_is_dropped_but_stays_with_another_owner_is_swept():
-    shared = labelled(managed("kubelet", applied=False, labels=[ZONE]))
-    vm = sighting(zone=None)
-    assert ZONE not in applied(actions(seen(shared), vm)).labels
-    after = labelled(managed("kubelet", applied=False, labels=[ZONE]), vm=vm.instance, labels={ZONE: "westeurope-1"})
-    assert actions(seen(after), vm) == (Sweep(labels=(ZONE,)),)
+    kubelet = managed("kubelet", applied=False, labels=[PRIORITY])
+    vm = sighting(priority=None)
+    assert PRIORITY not in applied(actions(seen(labelled(kubelet)), vm)).labels
+    after = labelled(kubelet, vm=vm.instance, labels={PRIORITY: "regular"})
+    assert actions(seen(after), vm) == (Sweep(labels=(PRIORITY,)),)
 
 
 def test_labels_whose_ownership_was_wiped_are_swept_when_they_go():

@@ -13,6 +13,7 @@ from agent.core.maintenance import (
     decide,
     is_over,
     marked,
+    next_over,
     obstacle,
     overridden,
     own_events,
@@ -275,3 +276,12 @@ def test_a_broken_mark_may_be_of_any_event_that_was_shown_lately():
     known = [(0, document(event())), (900, document())]
     assert planned(Mark(broken=True), hearing(*known, (959, document()))) == Cordon(mark=Mark(broken=True))
     assert isinstance(planned(Mark(broken=True), hearing(*known, (960, document()))), Release)
+
+
+def test_the_next_end_is_told_in_seconds_and_only_of_events_that_are_absent_and_not_over():
+    known = hearing((0, document(event("E1"), event("E2"))), (1, document(event("E2"))), (31, document(event("E2"))))
+    both = mark(marked_event("E1"), marked_event("E2"))
+    assert next_over(both, known, Policy()) == 30.0
+    assert next_over(mark(marked_event("E2")), known, Policy()) is None
+    later = hearing((0, document(event("E1"))), (1, document()), (62, document()))
+    assert next_over(mark(marked_event("E1")), later, Policy()) is None

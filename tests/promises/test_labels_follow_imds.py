@@ -1,7 +1,5 @@
 """Never take away on doubt: a fact changes or goes when three complete answers agree, and never for want of an answer."""
 
-import pytest
-
 from tests.promises.agents import DOMAIN, TAGS, labels, ours, tended
 
 INSTANCE_PATH = "/metadata/instance"
@@ -53,10 +51,6 @@ def test_a_few_partial_answers_remove_no_label_not_even_from_a_fresh_process(pla
         assert scene.get()["metadata"]["resourceVersion"] == version
 
 
-@pytest.mark.xfail(
-    reason="three partial answers that agree count as settled: rack becomes 'westeurope', zone and all tags go",
-    raises=AssertionError,
-)
 def test_partial_answers_that_go_on_remove_no_label_either(plane):
     with tended(plane, **OFTEN) as scene:
         before = settled(scene)

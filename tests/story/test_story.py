@@ -72,6 +72,7 @@ class Story(RuleBasedStateMachine):
     def begin(self) -> None:
         self.world = World(self.plane)
         self.heard: dict[str, dict[str, Any]] = {}  # the events of the last good answer
+        self.seen_at: dict[str, float] = {}  # when each event was last heard of
         self.overridden: set[str] = set()  # ids under whose mark somebody made the node schedulable
         self.wanted: bool | None = False  # whether somebody else wants a cordon; None where it cannot be told
         self.copy: dict[str, Any] | None = None
@@ -220,6 +221,7 @@ class Story(RuleBasedStateMachine):
         if what != "nothing" and what != "instance":
             self.world.tell_events(broken=what == "broken events")
             self.heard = {key: dict(event) for key, event in self.world.events.items()}
+            self.seen_at |= dict.fromkeys(self.heard, self.world.instant)
         self.quiet = self.quiet and what == "nothing"
 
     def turn(self):
@@ -233,6 +235,8 @@ class Story(RuleBasedStateMachine):
         if quiet and instant == self.turned_at:
             assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], story
         self.nobodys_cordon_is_undone(before, after, story)
+        self.an_override_is_respected(before, after, story)
+        self.nothing_is_released_early(before, after, story)
         self.no_label_goes_on_doubt(before, after, story)
         if not refusing:
             self.cordoned_while_an_event_lasts(after, story)
@@ -247,6 +251,17 @@ class Story(RuleBasedStateMachine):
         named = self.world.sighting is None or self.world.sighting.instance.name is not None
         if lasting - self.overridden and known and named:
             assert is_cordoned(after), f"schedulable during {lasting - self.overridden}: {story}"
+
+    def an_override_is_respected(self, before, after, story):
+        lasting = {key for key, event in self.heard.items() if cordons(event)}
+        if lasting and lasting <= self.overridden and not is_cordoned(before):
+            assert not is_cordoned(after), f"cordoned again over an override: {story}"
+        self.overridden &= marked_ids(after, every=True)
+
+    def nothing_is_released_early(self, before, after, story):
+        for key in marked_ids(before) - marked_ids(after, every=True):
+            silent = self.world.instant - self.seen_at[key]
+            assert silent >= 60, f"{key} was given up {silent} s after it was seen: {story}"
 
     def nobodys_cordon_is_undone(self, before, after, story):
         held = HOLD in before["metadata"].get("annotations", {})

@@ -133,14 +133,15 @@ class World:
         self.node.delete()
 
 
-def marked_ids(node: dict[str, Any]) -> set[str]:
-    """Return the ids that the mark on a node says it is cordoned for."""
+def marked_ids(node: dict[str, Any], *, every: bool = False) -> set[str]:
+    """Return the ids that the mark on a node says it is cordoned for; with `every` those without a cordon, too."""
     text = node["metadata"].get("annotations", {}).get(f"{P}/events")
     try:
         events = json.loads(text)["events"] if text else {}
     except (ValueError, KeyError, TypeError):
         return set()
-    return {event for event, entry in events.items() if entry["do"] == "cordon" and not entry.get("overridden")}
+    cordoning = {event for event, entry in events.items() if entry["do"] == "cordon" and not entry.get("overridden")}
+    return set(events) if every else cordoning
 
 
 def is_cordoned(node: dict[str, Any]) -> bool:
