@@ -25,7 +25,7 @@ from tests.story.world import VM, P, World, instance_document, is_cordoned, mark
 STORIES = int(os.environ.get("IMDS_AGENT_STORIES", "50"))
 LENGTH = 50  # steps in one story
 LOOK = 6  # seconds: a look at a node with a mark is due after five
-CALM = 12  # turns after which a node must be as it should be
+CALM = 6  # turns after which a node must be as it should be
 REFUSE = "story.example/refuse"
 HOLD = f"{P}/hold"
 
@@ -282,6 +282,13 @@ class Story(RuleBasedStateMachine):
                 self.calm()
             finally:
                 self.world.close()
+
+    @rule()
+    def calm_comes(self):
+        self.calm()
+        self.heard = {}
+        self.overridden.clear()
+        self.quiet = False
 
     def calm(self) -> None:
         """With calm, the node is as it should be within a few turns, and then nothing is written."""
