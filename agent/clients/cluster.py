@@ -192,9 +192,9 @@ class Cluster:
             raise error_of(f"{verb} {path}", reply.status, reply.body, reply.retry_after)
         try:
             document = json.loads(reply.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ClusterUnavailable(f"{verb} {path}: the answer is not JSON: is a proxy in between?") from error
-        if not isinstance(document, dict):
+        if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
             raise ClusterUnavailable(f"{verb} {path}: the answer is not an object: is a proxy in between?")
         return document
 
@@ -215,8 +215,8 @@ class Cluster:
             )
             raw: bytes = response.read()  # type: ignore[no-untyped-call]
             reply = _Reply(response.status, raw, response.headers.get("Retry-After"))
-        except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError) as error:
-            self._seen(verb, 0)
+        except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError, ValueError) as error:
+            self._seen(verb, 0)  # a ValueError is a token that is no header, or a redirection to nowhere
             raise ClusterUnavailable(f"{verb} {self.server}{path}: no answer: {_told(error)}") from error
         self._seen(verb, reply.status)
         return reply

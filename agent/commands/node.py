@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster import Cluster
-from agent.clients.cluster_errors import ClusterConflict, ClusterRefused, NodeMissing, NodeReplaced
+from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissing
 from agent.clients.imds_errors import ImdsError
 from agent.commands.facts import DEADLINE
 from agent.commands.output import BOLD, paint, say, say_json, short
@@ -198,7 +198,7 @@ def withdraw(settings: Settings, arguments: argparse.Namespace) -> int:
     for name in _all_names(cluster) if arguments.all else [own_node(settings)]:
         try:
             view = _withdrawn(cluster, name, settings.domain)
-        except (ClusterRefused, ClusterConflict, NodeMissing, NodeReplaced) as error:
+        except ClusterError as error:
             if not arguments.all:
                 raise
             failed += not isinstance(error, NodeMissing)

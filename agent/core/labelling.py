@@ -143,6 +143,18 @@ def _group_action(sighting: Sighting, view: NodeView, group: Group, manager: str
     return None
 
 
+def group_of(action: Action, domain: str) -> Group | None:
+    """Return the group whose labels and annotations an action is about; None for the mark and the cordon."""
+    if isinstance(action, ApplyGroup):
+        return action.group
+    if not isinstance(action, Sweep):
+        return None
+    keys = {*action.labels, *action.annotations}
+    groups: tuple[Group, ...] = ("facts", "tags")
+    annotation = {f"{domain}/instance": "facts", f"{domain}/tags": "tags"}
+    return next((g for g in groups if any(own_key(k, domain) == g or annotation.get(k) == g for k in keys)), None)
+
+
 def label_actions(sighting: Sighting | None, view: NodeView, rules: LabelRules) -> tuple[Action, ...]:
     """Return what brings labels and annotations of both groups to what they should be; nothing while IMDS is silent."""
     if sighting is None:

@@ -6,7 +6,6 @@ The plan says what should stand on the node, not what to change: the same plan a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from agent.core.events import ScheduledEvent, concerns, event_key
@@ -14,6 +13,7 @@ from agent.core.mark import Mark, MarkedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from agent.core.hearing import Hearing
 
@@ -88,6 +88,13 @@ class Release:
 Plan = Idle | Notify | Cordon | Release
 
 
+def until_cordon(event: ScheduledEvent, policy: Policy, now: datetime) -> float:
+    """Return the seconds until it is time to cordon for an event; 0 or less where it is."""
+    if event.status != "Scheduled" or event.not_before is None:
+        return 0.0
+    return (event.not_before - now).total_seconds() - policy.cordon_before
+
+
 def decide(event: ScheduledEvent, policy: Policy, now: datetime) -> Decision:
     """Return what one event is worth now.
 
@@ -98,12 +105,8 @@ def decide(event: ScheduledEvent, policy: Policy, now: datetime) -> Decision:
         return Decision(do="notify", because=f"status {event.status!r} is not known")
     if event.type == "Freeze" and event.duration is not None and event.duration < policy.freeze_below:
         return Decision(do="notify", because=f"a freeze of {event.duration} s is below {policy.freeze_below:g} s")
-    if event.status == "Scheduled" and event.not_before is not None:
-        begin = event.not_before - timedelta(seconds=policy.cordon_before)
-        if now < begin:
-            return Decision(
-                do="notify", because=f"not before {event.not_before:%Y-%m-%d %H:%M:%S}Z: too early to cordon"
-            )
+    if event.type != "Preempt" and until_cordon(event, policy, now) > 0:  # a Preempt gives seconds, never hours
+        return Decision(do="notify", because=f"not before {event.not_before:%Y-%m-%d %H:%M:%S}Z: too early to cordon")
     if event.type == "Freeze":
         return Decision(do="cordon", because="a freeze of unknown or considerable length")
     if event.type in STOPPING:
@@ -209,7 +212,9 @@ def plan(
     left = tuple(event for event in events if not is_over(event, hearing, policy))
     lasting = mark is not None and mark.broken and not _broken_is_over(hearing, policy)
     if lasting or any(event.cordons for event in left):
-        return Cordon(mark=Mark(events=left, before=before, broken=lasting))
+        hidden = hearing.document is not None and hearing.document.hidden > 0
+        waiting = "IMDS shows an event that cannot be read: it may be ours" if hidden else None
+        return Cordon(mark=Mark(events=left, before=before, broken=lasting), waiting_for=waiting)
     if mark is not None and mark.cordons:
         if waiting_for := obstacle(hearing, policy, instant, ready=ready, vm_name=vm_name):
             return Cordon(mark=Mark(events=events, before=before, broken=mark.broken), waiting_for=waiting_for)

@@ -13,7 +13,18 @@ from agent.core.actions import Action, ApplyMark, ClearCordon, Group, HandOver, 
 from agent.core.hearing import Hearing
 from agent.core.labelling import LabelRules, label_actions
 from agent.core.labels import LabelPolicy, read_identity
-from agent.core.maintenance import Cordon, Idle, Notify, Plan, Policy, Release, next_over, overridden, plan
+from agent.core.maintenance import (
+    Cordon,
+    Idle,
+    Notify,
+    Plan,
+    Policy,
+    Release,
+    next_over,
+    overridden,
+    plan,
+    until_cordon,
+)
 from agent.core.mark import Mark, mark_text, read_mark
 from agent.core.node import EVENTS, HANDOVER, Hold, NodeView, cordoned_by_others, holds
 
@@ -136,10 +147,16 @@ def _event_actions(
     return _mark_action(chosen.mark, view, domain, cordon=isinstance(chosen, Cordon))
 
 
-def _pause(chosen: Plan, hearing: Hearing, policy: Policy) -> float:
+def _pause(chosen: Plan, hearing: Hearing, policy: Policy, now: datetime, idle: float) -> float:
     """Return when to look again: soon, and no later than an event may be over, but not at every poll."""
-    soon = next_over(chosen.mark, hearing, policy) if isinstance(chosen, (Notify, Cordon)) else None
-    return WATCHFUL if soon is None else min(WATCHFUL, max(SOONEST, soon))
+    longest = idle if isinstance(chosen, Notify) else WATCHFUL
+    if isinstance(chosen, (Idle, Release)):
+        return longest
+    left = next_over(chosen.mark, hearing, policy)
+    times = [longest] if left is None else [longest, left]
+    if isinstance(chosen, Notify):  # may last for days: nothing to watch but its end, and the moment to cordon
+        times += [left for event in hearing.present() if (left := until_cordon(event, policy, now)) > 0]
+    return max(SOONEST, min(times))
 
 
 def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, instant: float) -> Turn:
@@ -174,5 +191,5 @@ def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, inst
         return Turn(plan=None, look="quorum", pause=WATCHFUL)
     actions = _event_actions(chosen, view, domain, mark) + label_actions(known.sighting, view, labels)
     override = seen_override and not isinstance(chosen, Release)
-    pause = _pause(chosen, known.hearing, rules.events)
+    pause = _pause(chosen, known.hearing, rules.events, now, rules.idle)
     return Turn(plan=chosen, actions=actions, pause=pause, holds=holds(view, domain), override=override)

@@ -50,7 +50,7 @@ class Acts:
             case ApplyMark():
                 document = self._apply_mark(action, view)
             case HandOver():
-                body = node_body(view, spec={"unschedulable": True})
+                body = node_body(view, spec={"unschedulable": True}, resourceVersion=view.resource_version)
                 document = self._cluster.apply(view.name, body, manager=HANDOVER, force=True)
                 self._log.warning("cordon.handed_over", holds=[hold.who for hold in action.holds])
             case ClearCordon():
@@ -77,7 +77,6 @@ class Acts:
             document = self._cluster.apply(view.name, body, manager=manager, force=True)
         changed = sorted(key for key in labels if view.labels.get(key) != labels[key])
         self._log.info("labels.applied", group=action.group, labels=len(labels), changed=changed)
-        self._metrics.labels.labels(action.group).set(len(labels))
         return document
 
     def _apply_mark(self, action: ApplyMark, view: NodeView) -> dict[str, Any]:

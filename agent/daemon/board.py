@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the pollers know at one moment."""
+    """What the pollers know at one moment.
+
+    Attributes:
+        skew: seconds by which the service's clock was ahead of ours when it last said so.
+    """
 
     sighting: Sighting | None
     hearing: Hearing
+    skew: float = 0.0
 
 
 class Board:
@@ -40,6 +45,7 @@ class Board:
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._sighting: Sighting | None = None
         self._hearing = Hearing()
+        self._skew = 0.0
         self._started = started
         self._at_most = at_most
         self._needed = needed
@@ -60,7 +66,12 @@ class Board:
     def facts(self) -> Facts:
         """Return what is known now."""
         with self._lock:
-            return Facts(sighting=self._sighting, hearing=self._hearing)
+            return Facts(sighting=self._sighting, hearing=self._hearing, skew=self._skew)
+
+    def put_skew(self, seconds: float) -> None:
+        """Note by how much the service's clock is ahead of ours."""
+        with self._lock:
+            self._skew = seconds
 
     def put_sighting(self, sighting: Sighting) -> None:
         """Replace what is known of the VM; rings if it is new."""

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster_errors import (
     ClusterConflict,
-    ClusterError,
     ClusterRefused,
     ClusterUnavailable,
     NodeMissing,
     NodeReplaced,
 )
 from agent.core.actions import Action, ApplyGroup, Group, Sweep
-from agent.core.labelling import MANAGERS
+from agent.core.labelling import MANAGERS, group_of
 from agent.core.node import NodeView, read_node
 from agent.core.reconcile import Known, Rules, Turn, reconcile
 from agent.core.refusal import Refusal, refused
@@ -28,7 +28,6 @@ from agent.daemon.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from agent.clients.cluster import Cluster
     from agent.daemon.board import Board
@@ -82,16 +81,11 @@ class Loop:
         self._look_at = 0.0
         self._failures = 0
 
-    def run(self) -> None:
-        """Turn until told to stop."""
-        while not self._board.stopping.is_set():
-            self._board.wait(self.turn())
-
     def turn(self) -> float:
         """Do all that can be done now; returns the seconds to wait for news before the next turn."""
         try:
             pause = self._turn()
-        except ClusterError as error:
+        except Exception as error:  # noqa: BLE001 - a net: no fault of ours may leave the node without an agent
             self._failures += 1
             pause = self._failed(error)
         else:
@@ -99,12 +93,16 @@ class Loop:
         self._board.attempted("loop", self._clock.monotonic())
         return pause
 
-    def _failed(self, error: ClusterError) -> float:
+    def _failed(self, error: Exception) -> float:
         pressed = self._pressed()
         self._story.failed(self._node, error, self._failures)
         self._view = None
         retry_after = error.retry_after if isinstance(error, ClusterUnavailable) else None
         return pause_after_failure(self._failures, pressed=pressed, chance=random.random(), retry_after=retry_after)  # noqa: S311
+
+    def _now(self) -> datetime:
+        """Return UTC by the service's clock, which `NotBefore` is told in: the node's own may be hours off after a pause."""
+        return self._clock.utc() + timedelta(seconds=self._board.facts().skew)
 
     def _pressed(self) -> bool:
         return bool(self._board.facts().hearing.present())
@@ -114,7 +112,7 @@ class Loop:
         return Known(sighting=facts.sighting, hearing=facts.hearing, refusals=self._refusals)
 
     def _decide(self, view: NodeView) -> Turn:
-        now, instant = self._clock.utc(), self._clock.monotonic()
+        now, instant = self._now(), self._clock.monotonic()
         return reconcile(self._known(), view, self._rules, now=now, instant=instant)
 
     def _turn(self) -> float:
@@ -140,7 +138,7 @@ class Loop:
         instant = self._clock.monotonic()
         self._view = view
         if turn.plan is not None:
-            self._story.told(self._known(), view, turn, utc=self._clock.utc(), instant=instant)
+            self._story.told(self._known(), view, turn, utc=self._now(), instant=instant)
         self._board.events_wanted_by_mark(marked=f"{self._rules.labels.domain}/events" in view.annotations)
         pause = turn.pause * (random.uniform(0.8, 1.2) if turn.pause > 30 else 1.0)  # noqa: S311 - a fleet in step
         self._look_at = instant + pause
@@ -172,7 +170,7 @@ class Loop:
         Raises:
             ClusterError: not all was done.
         """
-        self._story.acting(self._known(), view, turn, self._clock.utc())
+        self._story.acting(self._known(), view, turn, self._now())
         undone: ClusterRefused | None = None
         for action in turn.actions:
             if undone and not isinstance(action, (ApplyGroup, Sweep)):
@@ -197,11 +195,13 @@ class Loop:
 
     def _left_out(self, action: Action, view: NodeView, refusal: ClusterRefused) -> bool:
         """Leave out what admission refused of a group; returns False where that is not ours to decide."""
-        if not isinstance(action, ApplyGroup) or refusal.status not in (400, 403, 422):
+        group = group_of(action, self._rules.labels.domain)
+        if group is None or refusal.status not in (400, 403, 422):
             return False
-        ours = view.owner(MANAGERS[action.group])  # a key that we would have dropped may be what was refused
-        keys = [*action.written.labels, *action.written.annotations, *(ours.labels | ours.annotations if ours else ())]
+        ours = view.owner(MANAGERS[group])  # a key that we would have dropped may be what was refused
+        keys = [*(ours.labels | ours.annotations if ours else ())]
+        keys += [*action.written.labels, *action.written.annotations] if isinstance(action, ApplyGroup) else []
         now = self._clock.monotonic()
-        self._refusals[action.group] = refused(self._refusals.get(action.group), refusal.message, keys, now)
-        self._story.refused(action.group, self._refusals[action.group], refusal)
+        self._refusals[group] = refused(self._refusals.get(group), refusal.message, keys, now)
+        self._story.refused(group, self._refusals[group], refusal)
         return True

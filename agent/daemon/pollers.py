@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import random
 import threading
+import traceback
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.imds_errors import ImdsError, ImdsRefused
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from agent.clients.imds import Imds
     from agent.daemon.board import Board
 
+SKEW = 5.0  # seconds; below that the clocks agree
 SAY_AGAIN = 300.0  # seconds between two warnings about the same trouble
 EVENTS_BACKOFF = 2.0  # seconds at most between two polls of events: a Preempt gives thirty
 IMDS_DEADLINE = (
@@ -37,7 +40,7 @@ class Trouble:
         self._since: float | None = None
         self._said = 0.0
 
-    def failed(self, error: ImdsError) -> None:
+    def failed(self, error: Exception) -> None:
         """Say it, unless it was said lately."""
         now = self._clock()
         if self._since is None:
@@ -45,6 +48,10 @@ class Trouble:
         elif now - self._said < SAY_AGAIN:
             return
         self._said = now
+        if not isinstance(error, ImdsError):
+            where = "".join(traceback.format_exception(error)[-3:])
+            self._log.error("agent.faulted", what=self._what, error=repr(error)[:256], where=where)
+            return
         level = self._log.error if isinstance(error, ImdsRefused) else self._log.warning
         level("imds.failed", what=self._what, error=str(error), seconds=round(now - self._since))
 
@@ -53,6 +60,11 @@ class Trouble:
         if self._since is not None:
             self._log.info("imds.recovered", what=self._what, seconds=round(self._clock() - self._since))
             self._since = None
+
+
+def skew(seconds: float) -> float:
+    """Return the skew that counts: `Date` has whole seconds and is a moment old, so a little is none."""
+    return seconds if abs(seconds) > SKEW else 0.0
 
 
 def instance_pause(sighting: Sighting | None, *, interval: float, confirm: float, chance: float) -> float:
@@ -97,7 +109,7 @@ class InstancePoller(threading.Thread):
         """Look once and tell the board."""
         try:
             answer = self._imds.instance(deadline=IMDS_DEADLINE)
-        except ImdsError as error:
+        except Exception as error:  # noqa: BLE001 - a net: a thread that died would leave us blind
             self._trouble.failed(error)
         else:
             self._trouble.ended()
@@ -148,7 +160,7 @@ class EventsPoller(threading.Thread):
         """Look once and tell the board; returns whether the answer was good."""
         try:
             answer = self._imds.events()
-        except ImdsError as error:
+        except Exception as error:  # noqa: BLE001 - a net: a thread that died would leave us blind
             self._trouble.failed(error)
             return False
         else:
@@ -157,6 +169,8 @@ class EventsPoller(threading.Thread):
             if answer.value.unreadable and answer.value.unreadable != self._unreadable:
                 self._log.error("events.unreadable", error=list(answer.value.unreadable)[:5])
             self._unreadable = answer.value.unreadable
+            if answer.date is not None:
+                self._board.put_skew(skew((answer.date - datetime.now(timezone.utc)).total_seconds()))
             self._board.answered("events", now)
             self._board.put_hearing(heard(self._board.facts().hearing, answer.value, now))
             return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissing
 from agent.core.actions import ApplyMark, Group
 from agent.core.events import ScheduledEvent, event_key
+from agent.core.labels import own_key
 from agent.core.maintenance import Cordon, Notify, Plan, Release, decide, own_events
 from agent.core.reconcile import Known, Rules, Turn, vm_name
 
@@ -83,7 +85,9 @@ class Story:
         self._metrics.set_events(dict(Counter((event.type, event.status) for event in own)))
         self._metrics.set_plan(plan_name(plan))
         self._metrics.hold.set(bool(turn.holds))
+        kinds = Counter(own_key(key, self._rules.labels.domain) for key in view.labels)
         for group in ("facts", "tags"):
+            self._metrics.labels.labels(group).set(kinds[group])
             refusal = known.refusals.get(group)
             self._metrics.refused.labels(group).set(refusal is not None and refusal.until > instant)
         marks = plan.mark.events if isinstance(plan, (Cordon, Notify)) else ()
@@ -132,10 +136,14 @@ class Story:
             self._metrics.cordon_seconds.observe(instant - seen)
             self._log.info("node.cordoned", node=node, event_id=event_id, seconds=round(instant - seen, 3))
 
-    def failed(self, node: str, error: ClusterError, failures: int) -> None:
+    def failed(self, node: str, error: Exception, failures: int) -> None:
         """Say that a turn failed: at first, and now and then while it goes on."""
         self._failing = True
-        if isinstance(error, NodeMissing):
+        if not isinstance(error, ClusterError):
+            if self._new("fault", repr(error)) or failures % SAY_AGAIN == 0:
+                where = "".join(traceback.format_exception(error)[-3:])
+                self._log.error("agent.faulted", what="loop", error=repr(error)[:256], where=where)
+        elif isinstance(error, NodeMissing):
             if self._new("missing", "yes"):
                 self._log.warning("node.missing", node=node, error=str(error))
         elif isinstance(error, ClusterRefused):

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -193,7 +193,8 @@ def test_without_one_good_document_no_event_is_over():
 
 def test_while_an_event_cannot_be_read_nothing_is_over():
     hidden = hearing((0, document(event())), (1, document()), (900, document(hidden=1)))
-    assert planned(mark(), hidden) == Cordon(mark=mark())
+    reason = "IMDS shows an event that cannot be read: it may be ours"
+    assert planned(mark(), hidden) == Cordon(mark=mark(), waiting_for=reason)
 
 
 OBSTACLES = [
@@ -285,3 +286,13 @@ def test_the_next_end_is_told_in_seconds_and_only_of_events_that_are_absent_and_
     assert next_over(mark(marked_event("E2")), known, Policy()) is None
     later = hearing((0, document(event("E1"))), (1, document()), (62, document()))
     assert next_over(mark(marked_event("E1")), later, Policy()) is None
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_date_at_the_end_of_the_calendar_is_no_fault(year):
+    far = event(not_before=datetime(year, 1, 1, tzinfo=timezone.utc))
+    assert decide(far, POLICY, NOW).do == ("cordon" if year == 1 else "notify")
+
+
+def test_a_preempt_is_never_too_early_to_cordon_for():
+    assert decide(event(kind="Preempt", **LATER), POLICY, NOW).do == "cordon"

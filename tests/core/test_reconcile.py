@@ -121,9 +121,11 @@ def test_an_event_days_ahead_is_marked_without_a_cordon():
     assert told.plan == Notify(mark=mark(marked_event(do="notify")))
 
 
-def test_what_was_told_is_watched_closely_and_cordoned_for_when_its_hour_has_come():
+def test_what_was_told_is_watched_idly_and_cordoned_for_when_its_hour_has_come():
     told = seen(uncordoned(mark(marked_event(do="notify"))))
-    assert (turn(told, showing(event(**FAR))).actions, turn(told, showing(event(**FAR))).pause) == ((), WATCHFUL)
+    assert (turn(told, showing(event(**FAR))).actions, turn(told, showing(event(**FAR))).pause) == ((), Rules().idle)
+    soon = {"not_before": NOW + timedelta(hours=1, seconds=40)}
+    assert turn(told, showing(event(**soon))).pause == 40.0
     assert turn(told, showing(event(**FAR)), now=NOW + timedelta(days=3)).actions == (
         ApplyMark(mark=mark(), cordon=True),
     )

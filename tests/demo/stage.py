@@ -82,7 +82,12 @@ class Agent:
         self._tell = tell
         self._start()
 
+    def said(self, event: str) -> bool:
+        """Return whether the process that runs now has logged this event."""
+        return any(f'"{event}"' in line for line in self._lines)
+
     def _start(self) -> None:
+        self._lines: list[str] = []
         self.process = subprocess.Popen([*AGENT, "run"], env=self._environment, stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
@@ -90,6 +95,7 @@ class Agent:
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
         for line in process.stderr:
+            self._lines.append(line)
             self._tell(line.rstrip())
         process.stderr.close()
 

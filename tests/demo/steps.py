@@ -90,8 +90,10 @@ def killed(stage: Stage) -> float:
     wait_for("cordon", stage.cordoned)
     stage.agent.kill()
     still_cordoned(stage)
-    stage.emulator.cancel(event)
     stage.agent.start_again()
+    wait_for("the new process", lambda: stage.agent.said("node.reconciled"))
+    still_cordoned(stage)
+    stage.emulator.cancel(event)
     return wait_for("release by the new process", lambda: not stage.cordoned() and not stage.mark())
 
 

@@ -54,6 +54,7 @@ class World:
         self.incarnation = 0
         self.events: dict[str, dict[str, Any]] = {}
         self.tags = {"Department": "IT"}
+        self.patches = 0  # all writes that the agent asked for
         self.answered: list[str] = []  # every instance document heard since the agent started
         self.start_agent()
 
@@ -61,7 +62,7 @@ class World:
 
     def start_agent(self) -> None:
         """Start with an empty memory, as after any death."""
-        self.cluster = Cluster(Access(kubeconfig=self.kubeconfig))
+        self.cluster = Cluster(Access(kubeconfig=self.kubeconfig), seen=self.count)
         self.board = Board(started=self.instant, at_most={}, needed=())
         self.sighting: Sighting | None = None
         self.answered = []
@@ -76,6 +77,9 @@ class World:
             log=log,
             clock=clock,
         )
+
+    def count(self, verb: str, _code: int) -> None:
+        self.patches += verb == "PATCH"
 
     def stop_agent(self) -> None:
         self.cluster.close()
