@@ -149,12 +149,13 @@ def _event_actions(
 
 def _pause(chosen: Plan, hearing: Hearing, policy: Policy, now: datetime, idle: float) -> float:
     """Return when to look again: soon, and no later than an event may be over, but not at every poll."""
-    longest = idle if isinstance(chosen, Notify) else WATCHFUL
     if isinstance(chosen, (Idle, Release)):
-        return longest
-    left = next_over(chosen.mark, hearing, policy)
-    times = [longest] if left is None else [longest, left]
-    if isinstance(chosen, Notify):  # may last for days: nothing to watch but its end, and the moment to cordon
+        return WATCHFUL
+    told_only = isinstance(chosen, Notify) and not any(event.overridden for event in chosen.mark.events)
+    times = [idle if told_only else WATCHFUL]
+    if (left := next_over(chosen.mark, hearing, policy)) is not None:
+        times.append(left)
+    if told_only:  # may last for days: nothing to watch but its end, and the moment to cordon
         times += [left for event in hearing.present() if (left := until_cordon(event, policy, now)) > 0]
     return max(SOONEST, min(times))
 

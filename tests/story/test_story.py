@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from tests.controlplane.cluster import Cluster as Plane
 from tests.story.refusing import refuse_where_told
-from tests.story.world import VM, P, World, instance_document, is_cordoned, marked_ids, own_labels
+from tests.story.world import VM, P, World, instance_document, is_cordoned, marked_ids, overridden_ids, own_labels
 
 STORIES = int(os.environ.get("IMDS_AGENT_STORIES", "120"))
 LENGTH = 35  # steps in one story
@@ -177,7 +177,7 @@ class Story(RuleBasedStateMachine):
             self.wanted = None  # the copy holds our cordon, perhaps somebody's below it: nobody can tell
         elif not before or self.wanted is not True:
             self.wanted = None if self.wanted is None else True
-        self.overridden &= marked_ids(self.world.read(), every=True)  # a mark that is gone says nothing any more
+        self.overridden = overridden_ids(self.world.read())  # what the mark in the copy says is what counts now
         self.note_overrides()
         self.quiet = False
 

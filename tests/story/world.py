@@ -137,6 +137,13 @@ class World:
         self.node.delete()
 
 
+def overridden_ids(node: dict[str, Any]) -> set[str]:
+    """Return the ids that the mark on a node says are overridden."""
+    text = node["metadata"].get("annotations", {}).get(f"{P}/events")
+    events = json.loads(text)["events"] if text else {}
+    return {event for event, entry in events.items() if entry.get("overridden")}
+
+
 def marked_ids(node: dict[str, Any], *, every: bool = False) -> set[str]:
     """Return the ids that the mark on a node says it is cordoned for; with `every` those without a cordon, too."""
     text = node["metadata"].get("annotations", {}).get(f"{P}/events")
