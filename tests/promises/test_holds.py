@@ -58,6 +58,7 @@ def test_a_hold_set_by_command_keeps_the_cordon_until_somebody_uncordons(plane):
 def test_a_plain_kubectl_cordon_during_ours_cannot_be_seen(plane):
     """Why hold exists, and what the docs must say: if this ever fails, kubectl has changed, and so may we."""
     with tended(plane) as scene:
+        scene.wait_labelled()
         event = scene.event("Reboot")
         version = scene.wait_cordoned()["metadata"]["resourceVersion"]
         assert "already cordoned" in plane.kubectl("cordon", scene.node.name)

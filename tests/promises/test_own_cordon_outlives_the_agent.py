@@ -21,10 +21,13 @@ def test_a_cordon_of_a_former_process_is_given_back_when_the_event_is_over(plane
 
 def test_an_event_that_lasts_keeps_the_node_cordoned_over_a_restart_and_ends_normally(plane):
     with tended(plane) as scene:
+        scene.wait_labelled()
         event = scene.event("Redeploy")
         version = scene.wait_cordoned()["metadata"]["resourceVersion"]
+        scene.agent.wait_said("node.cordoned")
+        said = len(scene.agent.said("node.reconciled"))
         scene.agent.restart()
-        scene.agent.wait_said("node.reconciled", times=2)
+        scene.agent.wait_said("node.reconciled", times=said + 1)
         scene.long_enough()
         assert scene.get()["metadata"]["resourceVersion"] == version
         scene.over(event)
