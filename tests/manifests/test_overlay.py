@@ -17,7 +17,7 @@ kind: Kustomization
 resources: [{base}]
 """
 OTHER_NAMESPACE = "namespace: elsewhere\n"
-OTHER_IMAGE = "images: [{name: ghcr.io/imds-agent/imds-agent, newName: registry.example.com/agent, newTag: 9.9.9}]\n"
+OTHER_IMAGE = "images: [{name: imds-agent, newName: registry.example.com/agent, newTag: 9.9.9}]\n"
 WITHOUT_POLICY = """
 patches:
   - patch: |
@@ -56,7 +56,7 @@ def image(objects: dict[str, dict]) -> str:
 
 
 def test_the_base_names_its_image_with_a_version(plane):
-    assert image(objects_of(plane, BASE)) == "ghcr.io/imds-agent/imds-agent:0.1.0"
+    assert image(objects_of(plane, BASE)) == "imds-agent:0.1.0"
 
 
 def test_an_overlay_changes_the_image(plane, overlay):
