@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.actions import ApplyGroup, Sweep
+from agent.core.actions import ApplyGroup, ApplyMark, Sweep
 from agent.core.instance import Tag
-from agent.core.labelling import LabelRules, another_vm, kept, label_actions
+from agent.core.labelling import LabelRules, another_vm, group_of, kept, label_actions
 from agent.core.labels import LabelPolicy, Written, fact_labels
 from agent.core.node import FACTS, TAGS
 from agent.core.refusal import Refusal
@@ -250,3 +250,19 @@ def test_nothing_is_swept_while_a_refusal_stands():
 def test_the_two_groups_have_a_manager_each():
     only_tags = seen(node(managers=[managed(TAGS, labels=[f"tag.{P}/gone"])]))
     assert [action.group for action in actions(only_tags, sighting(tags=()))] == ["facts", "tags"]
+
+
+@pytest.mark.parametrize(
+    ("action", "group"),
+    [
+        (ApplyGroup(group="tags", written=Written()), "tags"),
+        (Sweep(labels=(ZONE,)), "facts"),
+        (Sweep(labels=(ENV,)), "tags"),
+        (Sweep(annotations=(INSTANCE_KEY,)), "facts"),
+        (Sweep(annotations=(TAGS_KEY,)), "tags"),
+        (Sweep(annotations=(f"{P}/events",)), None),
+        (ApplyMark(mark=None, cordon=False), None),
+    ],
+)
+def test_a_refused_sweep_rests_with_its_group_and_one_of_the_mark_does_not(action, group):
+    assert group_of(action, P) == group
