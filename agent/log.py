@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
@@ -57,3 +58,9 @@ def set_up(*, level: str, form: str, stream: TextIO = sys.stderr) -> Any:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
     )
+
+
+def say_fault(log: Any, what: str, error: Exception) -> None:
+    """Say that something of ours failed as nobody thought of, and where: the last frames, without their values."""
+    where = "".join(traceback.format_exception(error)[-3:])
+    log.error("agent.faulted", what=what, error=repr(error)[:256], where=where)

@@ -147,9 +147,9 @@ def _event_actions(
     return _mark_action(chosen.mark, view, domain, cordon=isinstance(chosen, Cordon))
 
 
-def _pause(chosen: Plan, hearing: Hearing, policy: Policy, now: datetime, idle: float) -> float:
+def _pause(chosen: Notify | Cordon | Release, hearing: Hearing, policy: Policy, now: datetime, idle: float) -> float:
     """Return when to look again: soon, and no later than an event may be over, but not at every poll."""
-    if isinstance(chosen, (Idle, Release)):
+    if isinstance(chosen, Release):
         return WATCHFUL
     told_only = isinstance(chosen, Notify) and not any(event.overridden for event in chosen.mark.events)
     times = [idle if told_only else WATCHFUL]

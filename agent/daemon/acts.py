@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster_errors import ClusterConflict
 from agent.core.actions import Action, ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
+from agent.core.labelling import MANAGERS
 from agent.core.labels import own_key
 from agent.core.mark import mark_text
-from agent.core.node import EVENTS, FACTS, HANDOVER, RELEASE, SWEEP, TAGS, NodeView, read_node
+from agent.core.node import EVENTS, HANDOVER, RELEASE, SWEEP, NodeView, read_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.clients.cluster import Cluster
-
-MANAGERS = {"facts": FACTS, "tags": TAGS}
 
 
 def node_body(view: NodeView, *, spec: Mapping[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:

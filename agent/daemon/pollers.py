@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import random
 import threading
-import traceback
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.imds_errors import ImdsError, ImdsRefused
 from agent.core.hearing import heard
 from agent.core.sighting import Sighting, sighted
+from agent.log import say_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 SKEW = 5.0  # seconds; below that the clocks agree
 SAY_AGAIN = 300.0  # seconds between two warnings about the same trouble
 EVENTS_BACKOFF = 2.0  # seconds at most between two polls of events: a Preempt gives thirty
-IMDS_DEADLINE = (
-    90.0  # seconds for one look at the instance, retries included: a 410 may last 70 (Azure's documentation)
-)
 
 
 class Trouble:
@@ -49,8 +46,7 @@ class Trouble:
             return
         self._said = now
         if not isinstance(error, ImdsError):
-            where = "".join(traceback.format_exception(error)[-3:])
-            self._log.error("agent.faulted", what=self._what, error=repr(error)[:256], where=where)
+            say_fault(self._log, self._what, error)
             return
         level = self._log.error if isinstance(error, ImdsRefused) else self._log.warning
         level("imds.failed", what=self._what, error=str(error), seconds=round(now - self._since))
@@ -108,7 +104,7 @@ class InstancePoller(threading.Thread):
     def look(self) -> None:
         """Look once and tell the board."""
         try:
-            answer = self._imds.instance(deadline=IMDS_DEADLINE)
+            answer = self._imds.instance()
         except Exception as error:  # noqa: BLE001 - a net: a thread that died would leave us blind
             self._trouble.failed(error)
         else:

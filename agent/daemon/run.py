@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.clients.cluster import Cluster
-from agent.clients.cluster_errors import ClusterConflict, ClusterError, ClusterRefused
+from agent.clients.cluster_errors import ClusterError, ClusterRefused
+from agent.clients.imds import DEADLINE
 from agent.core.health import Health, health
 from agent.core.labels import own_key
 from agent.core.node import read_node
@@ -19,7 +20,7 @@ from agent.daemon.board import Board
 from agent.daemon.loop import LATE, Clock, Loop
 from agent.daemon.metrics import Ages, Metrics
 from agent.daemon.partners import access, imds_client
-from agent.daemon.pollers import IMDS_DEADLINE, EventsPoller, InstancePoller
+from agent.daemon.pollers import EventsPoller, InstancePoller
 from agent.daemon.probes import Probes
 from agent.log import set_up
 from agent.settings import Settings, own_node
@@ -44,7 +45,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 def new_board(settings: Settings, now: float) -> Board:
     """Return an empty board with the longest silence that each loop may keep."""
     at_most = {
-        "instance": max(settings.instance_interval, settings.confirm_interval) * 1.2 + IMDS_DEADLINE + 30.0,
+        "instance": max(settings.instance_interval, settings.confirm_interval) * 1.2 + DEADLINE + 30.0,
         "events": settings.first_events_timeout + settings.imds_connect_timeout + 2 * settings.events_interval + 10.0,
         "loop": settings.node_interval * 1.2 + LATE + TURN,
     }
@@ -61,7 +62,7 @@ def own_node_policy(cluster: Cluster, node: str) -> tuple[int, str]:
     except ClusterRefused as refusal:
         ours = POLICY in refusal.message
         return (1, refusal.message) if ours else (-1, str(refusal))
-    except (ClusterConflict, ClusterError) as error:
+    except ClusterError as error:
         return -1, str(error)
     return 0, "a label outside our prefixes was accepted in a dry run"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from agent.core.events import ScheduledEvent, event_key
 from agent.core.labels import own_key
 from agent.core.maintenance import Cordon, Notify, Plan, Release, decide, own_events
 from agent.core.reconcile import Known, Rules, Turn, vm_name
+from agent.log import say_fault
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -141,8 +141,7 @@ class Story:
         self._failing = True
         if not isinstance(error, ClusterError):
             if self._new("fault", repr(error)) or failures % SAY_AGAIN == 0:
-                where = "".join(traceback.format_exception(error)[-3:])
-                self._log.error("agent.faulted", what="loop", error=repr(error)[:256], where=where)
+                say_fault(self._log, "loop", error)
         elif isinstance(error, NodeMissing):
             if self._new("missing", "yes"):
                 self._log.warning("node.missing", node=node, error=str(error))
