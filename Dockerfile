@@ -7,9 +7,9 @@ COPY requirements.lock requirements-dev.lock ./
 # Without pip in it: the base's own pip fills it, and none is left at run time.
 RUN python -m venv --without-pip /opt/venv \
     && python -m pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: \
-        --require-hashes -r requirements.lock \
+        --no-deps --require-hashes -r requirements.lock \
     && awk '/^flit-core==/ { on = 1 } on { print } on && !/\\$/ { exit }' requirements-dev.lock > flit.lock \
-    && python -m pip install --no-cache-dir --only-binary :all: --require-hashes -r flit.lock
+    && python -m pip install --no-cache-dir --only-binary :all: --no-deps --require-hashes -r flit.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY agent agent
 # unchecked-hash: .pyc files stay good whatever the copy below does to modification times. With a read-only root stale ones

@@ -47,7 +47,10 @@ def main():
     print(f"setup: making {venv} (once; about a minute)", flush=True)
     subprocess.check_call([python, "-m", "venv", "--clear", str(venv)])
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    for arguments in (["--require-hashes", "-r", str(lock)], ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]):
+    # The lock is whole, so nothing is left to resolve: pip's resolver would look at newer releases of `coverage[toml]`,
+    # which the lock names without the extra, and fail for want of their hashes on the day that one appears (tried).
+    locked = ["--no-deps", "--require-hashes", "-r", str(lock)]
+    for arguments in (locked, ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]):
         if subprocess.call(pip + arguments) != 0:
             fail("packages could not be installed: see above (is a package index reachable?)")
     stamp.write_text(wanted)
