@@ -142,14 +142,14 @@ class Cluster:
         """
         query = {} if resource_version is None else {"resourceVersion": resource_version}
         accept = METADATA_ONLY if metadata_only else "application/json"
-        return self._ask("GET", f"/api/v1/nodes/{quote(name, safe='')}", query=query, accept=accept)
+        return self.ask("GET", f"/api/v1/nodes/{quote(name, safe='')}", query=query, accept=accept)
 
     def node_names(self) -> list[str]:
         """List all nodes' names, in pages; needs a right that the agent itself does not have."""
         names: list[str] = []
         query = {"limit": "500"}
         while True:
-            page = self._ask("GET", "/api/v1/nodes", query=query, accept=METADATA_LIST)
+            page = self.ask("GET", "/api/v1/nodes", query=query, accept=METADATA_LIST)
             names += [str(item["metadata"]["name"]) for item in page.get("items", [])]
             if not (following := page.get("metadata", {}).get("continue")):
                 return names
@@ -170,9 +170,9 @@ class Cluster:
     def _patch(self, name: str, body: Mapping[str, Any], query: dict[str, str], kind: str, *, dry_run: bool) -> Node:
         if dry_run:
             query = {**query, "dryRun": "All"}
-        return self._ask("PATCH", f"/api/v1/nodes/{quote(name, safe='')}", query=query, body=body, kind=kind)
+        return self.ask("PATCH", f"/api/v1/nodes/{quote(name, safe='')}", query=query, body=body, kind=kind)
 
-    def _ask(
+    def ask(
         self,
         verb: str,
         path: str,
@@ -182,6 +182,14 @@ class Cluster:
         body: Mapping[str, Any] | None = None,
         kind: str | None = None,
     ) -> Node:
+        """Send one request and return the object that came; for the modules that know a kind of object.
+
+        Args:
+            body: JSON, of the given content type.
+
+        Raises:
+            ClusterError: anything but an object with metadata.
+        """
         headers = {"Accept": accept} | ({"Content-Type": kind} if kind else {})
         reply = self._send(verb, path, query, headers, body)
         if reply.status == 401:  # a rotated token, or an expired one: read the credentials again, once

@@ -20,11 +20,22 @@ class ClusterUnavailable(ClusterError):
 
     Attributes:
         retry_after: seconds the server asked for; None if it did not.
+        status: HTTP status; None where there was no answer.
+        causes: pairs of reason and message: a refused eviction names its disruption budget there.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        status: int | None = None,
+        causes: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
+        self.causes = causes
 
 
 class ClusterRefused(ClusterError):
@@ -55,7 +66,11 @@ class ClusterConflict(ClusterError):
         self.managers = managers
 
 
-class NodeMissing(ClusterError):
+class ObjectMissing(ClusterError):
+    """There is no such object (any more)."""
+
+
+class NodeMissing(ObjectMissing):
     """There is no such node."""
 
 
@@ -100,7 +115,8 @@ def error_of(what: str, code: int, body: bytes, retry_after: str | None = None) 
     status = _status(body)
     message, causes = str(status.get("message", "")), _causes(status)
     if code == 404:
-        return NodeMissing(f"{what}: 404: {message[:SHOWN]}")
+        missing = NodeMissing if "/api/v1/nodes/" in what else ObjectMissing
+        return missing(f"{what}: 404: {message[:SHOWN]}")
     if code == 409 and "uid mismatch" in message:
         return NodeMissing(f"{what}: 409: {message[:SHOWN]}")
     if code == 422 and any(cause.get("field") == "metadata.uid" for cause in causes):
@@ -108,5 +124,7 @@ def error_of(what: str, code: int, body: bytes, retry_after: str | None = None) 
     if code == 409:
         return ClusterConflict(what, message, _managers(causes))
     if code == 429 or code >= 500:
-        return ClusterUnavailable(f"{what}: {code}: {message[:SHOWN]}", _seconds(retry_after))
+        told = tuple((str(cause.get("reason", "")), str(cause.get("message", ""))) for cause in causes)
+        text = f"{what}: {code}: {message[:SHOWN]}"
+        return ClusterUnavailable(text, _seconds(retry_after), status=code, causes=told)
     return ClusterRefused(what, code, message)

@@ -74,7 +74,7 @@ def vanished(*events: ScheduledEvent, since: float = 1.0, until: float = 1000.0)
     return hearing((since - 1.0, document(*events)), (since, document()), (until, document()))
 
 
-def marked_event(event_id: str = "E1", kind: str = "Reboot", do: str = "cordon", **flags: bool) -> MarkedEvent:
+def marked_event(event_id: str = "E1", kind: str = "Reboot", do: str = "cordon", **flags: Any) -> MarkedEvent:
     """An event as the mark keeps it."""
     return MarkedEvent(id=event_id, type=kind, do=do, **flags)  # type: ignore[arg-type]
 

@@ -72,9 +72,28 @@ def test_a_broken_mark_without_events_is_still_broken_after_it_was_written():
     assert read_mark(mark_text(Mark(broken=True))) == Mark(broken=True)
 
 
-def test_what_a_newer_agent_added_is_passed_over():
-    newer = {"v": 2, "events": {"E1": {"type": "Reboot", "do": "drain", "drained": True, "started": True}}, "new": 1}
-    assert read_mark(json.dumps(newer)) == mark(marked_event(started=True))
+def test_what_another_version_added_is_carried_along_as_it_came():
+    newer = {"v": 2, "events": {"E1": {"type": "Reboot", "do": "drain", "place": {"b": 1, "a": [2]}}}, "new": 1}
+    read = read_mark(json.dumps(newer))
+    assert json.loads(mark_text(read)) == {**newer, "v": 1}
+    assert read_mark(mark_text(read)) == read
+
+
+def test_how_far_a_drain_has_come_and_who_approved_stand_in_the_mark():
+    marked = mark(marked_event(do="drain", drain="done", approved="agent"))
+    assert json.loads(mark_text(marked))["events"]["E1"] == {
+        "type": "Reboot",
+        "do": "drain",
+        "drain": "done",
+        "approved": "agent",
+    }
+    assert read_mark(mark_text(marked)) == marked
+
+
+def test_a_word_that_this_version_does_not_know_is_no_reason_to_do_less():
+    newer = {"v": 2, "events": {"E1": {"type": "Reboot", "do": "evacuate", "drain": "elsewhere", "approved": 7}}}
+    [read] = read_mark(json.dumps(newer)).events
+    assert (read.do, read.drain, read.approved) == ("cordon", None, None)
 
 
 @pytest.mark.parametrize("entry", [None, 7, [], {}, {"do": 7, "started": "yes", "overridden": 1}])
