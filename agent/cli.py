@@ -50,7 +50,13 @@ class Sub(NamedTuple):
 
 NODE, VM = ("cluster",), ("imds", "labels")
 TAG = (("tag", {"metavar": "NAME"}), ("value", {"metavar": "VALUE"}))
-WATCH = (("--watch", {"action": "store_true", "help": "go on, and show each change"}),)
+WATCH = (
+    ("deed", {"nargs": "?", "choices": ("approve",), "metavar": "approve", "help": "let one event begin now"}),
+    ("event_id", {"nargs": "?", "metavar": "ID", "help": "the event that may begin, for all VMs that it concerns"}),
+    ("--watch", {"action": "store_true", "help": "go on, and show each change"}),
+    ("--yes", {"action": "store_true", "help": "with approve: do not ask"}),
+    ("--as", {"dest": "approver", "metavar": "NAME", "help": "with approve: who stands in the mark [person]"}),
+)
 HOLD = (
     ("--reason", {"default": "held by hand", "help": "what others read [held by hand]"}),
     ("--remove", {"action": "store_true", "help": "take the hold back"}),
@@ -59,7 +65,7 @@ ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admi
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
     Sub("facts", "agent.commands.facts:facts", VM, "what IMDS says about this VM, and the labels it gets", prints=True),
-    Sub("plan", "agent.commands.node:plan", tuple(TOPICS)[:4], "what the daemon would write now, and why", prints=True),
+    Sub("plan", "agent.commands.node:plan", tuple(TOPICS)[:5], "what the daemon would write now, and why", prints=True),
     Sub(
         "label",
         "agent.commands.node:label",
@@ -67,7 +73,14 @@ SUBS = (
         "bring the node's labels up to date once",
         prints=True,
     ),
-    Sub("events", "agent.commands.events:events", ("imds", "events"), "the scheduled events", prints=True, own=WATCH),
+    Sub(
+        "events",
+        "agent.commands.events:events",
+        ("imds", "events", "cluster"),
+        "the scheduled events; `approve ID` lets one begin",
+        prints=True,
+        own=WATCH,
+    ),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),
     Sub("withdraw", "agent.commands.node:withdraw", NODE, "take all our fields off the node", own=ALL),
@@ -142,7 +155,8 @@ def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 def _add_command(
     commands: Any, name: str, short: str, own: tuple[tuple[str, dict[str, Any]], ...] = ()
 ) -> argparse.ArgumentParser:
-    operands = [options["metavar"] for argument, options in own if not argument.startswith("-")]
+    named = [(options["metavar"], options.get("nargs") == "?") for argument, options in own if argument[0] != "-"]
+    operands = [f"[{name}]" if optional else name for name, optional in named]
     found: argparse.ArgumentParser = commands.add_parser(
         name,
         help=short,

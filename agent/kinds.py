@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from agent.core.budget import Size, parse_scope, parse_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_NAME = 253  # characters of a DNS subdomain
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST = 1e9  # seconds, thirty years; a lock cannot wait for much longer, nor for ever
+
+
+class Misread(ValueError):
+    """A value of several parts is wrong: the text says where in it, what was expected and what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,14 @@ class Kind:
 
 
 def _seconds(value: Any) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
-    seconds = float(found[1]) * UNITS[found[2] or "s"] if found else LONGEST
+    text = str(value).strip()
+    part = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)"
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        seconds = float(text)
+    elif re.fullmatch(rf"(?:{part}\s*)+", text):
+        seconds = sum(float(number) * UNITS[unit] for number, unit in re.findall(part, text))
+    else:
+        raise ValueError(value)
     if seconds >= LONGEST:
         raise ValueError(value)
     return seconds
@@ -117,8 +129,19 @@ def choice(*options: str) -> Kind:
     return Kind("one of " + ", ".join(options), read)
 
 
+def _auto(value: Any) -> float | None:
+    return None if str(value).strip() == "auto" else _seconds(value)
+
+
+def _size(value: Any) -> Size | None:
+    return parse_size({False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value))
+
+
 SECONDS = Kind("a time such as 500ms, 30s, 5m or 1h", _seconds, _duration)
 PERIOD = Kind("a time above zero such as 500ms, 30s, 5m or 1h", _period, _duration)
+AUTO = Kind("auto, or a time such as 30s, 5m or 1h", _auto, lambda found: "auto" if found is None else _duration(found))
+SIZE = Kind("a number of nodes, a share such as 10%, or off", _size, lambda size: "off" if size is None else str(size))
+SCOPE = Kind("cluster, zone, rack, update-group or label:KEY", lambda value: parse_scope(str(value)))
 NAMES = Kind("names separated by commas", _names, ",".join)
 PAIRS = Kind("pairs such as old=new,older=newer", _pairs, lambda pairs: ",".join("=".join(pair) for pair in pairs))
 SWITCH = Kind("on or off", _switch, lambda on: "on" if on else "off")

@@ -13,17 +13,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent import policies
+from agent.core.budget import Purpose, Scope, Size
+from agent.core.drain import DrainPolicy
+from agent.core.known import BudgetRule, Rules
 from agent.core.labels import DOMAIN, LabelPolicy
-from agent.core.maintenance import Policy
-from agent.core.reconcile import Rules
+from agent.core.policy import Policy
 from agent.core.tags import TagPolicy
-from agent.kinds import ADDRESS, NAMES, NODE, PAIRS, PATH, PERIOD, SECONDS, SWITCH, TEXT, URL, Kind, choice
+from agent.core.taints import TaintRules
+from agent.kinds import (
+    ADDRESS,
+    AUTO,
+    NAMES,
+    NODE,
+    PAIRS,
+    PATH,
+    PERIOD,
+    SCOPE,
+    SECONDS,
+    SIZE,
+    SWITCH,
+    TEXT,
+    URL,
+    Kind,
+    Misread,
+    choice,
+)
 from agent.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PREFIX = "IMDS_AGENT_"
+ALSO = {"NODE_NAME": "node_name", "POD_NAME": "pod_name", "POD_NAMESPACE": "namespace"}  # as pods usually call them
 
 
 class SettingsError(Told):
@@ -36,6 +58,7 @@ TOPICS = {
     "imds": "Instance Metadata Service",
     "labels": "labels and tags",
     "events": "scheduled events",
+    "drain": "drain, budget and approval",
     "daemon": "the daemon",
 }
 
@@ -72,7 +95,9 @@ class Settings:
     events_interval: float = _setting(
         "events", 1.0, PERIOD, "between two looks at scheduled events; a Preempt gives 30 s"
     )
-    freeze_below: float = _setting("events", 30.0, SECONDS, "a Freeze known to be shorter is told but not cordoned for")
+    policy: policies.Rules = _setting(
+        "events", policies.DEFAULT, policies.POLICY, "what each event is worth: ignore, notify, cordon or drain"
+    )
     cordon_before: float = _setting(
         "events", 3600.0, SECONDS, "cordon this long before an event may start, not earlier"
     )
@@ -85,6 +110,53 @@ class Settings:
         SECONDS,
         "the same for events from before the agent's start; IMDS may need five minutes to show them again",
     )
+    drain_before: float | None = _setting(
+        "drain", None, AUTO, "drain this long before an event may start; auto is as late as the pods' grace allows"
+    )
+    drain_margin: float = _setting("drain", 300.0, SECONDS, "with auto, begin this much earlier")
+    drain_empty_dir: str = _setting(
+        "drain", "evict", choice("evict", "leave"), "pods with emptyDir volumes, whose data is lost with them"
+    )
+    drain_unmanaged: str = _setting(
+        "drain", "leave", choice("leave", "evict"), "pods that no controller will start anew elsewhere"
+    )
+    on_deadline: str = _setting(
+        "drain", "leave", choice("leave", "delete"), "pods that a disruption budget still keeps when the time runs out"
+    )
+    delete_before: float = _setting("drain", 10.0, SECONDS, "with on-deadline=delete, delete them this long before")
+    drain_budget: Size | None = _setting(
+        "drain", Size(percent=10), SIZE, "nodes drained or away at once; off for no limit"
+    )
+    drain_budget_per: Scope = _setting("drain", Scope(kind="cluster"), SCOPE, "among which nodes that is counted")
+    freeze_budget: Size | None = _setting(
+        "events", Size(percent=10), SIZE, "nodes cordoned for a Freeze alone at once; off for no limit"
+    )
+    freeze_budget_per: Scope = _setting("events", Scope(kind="cluster"), SCOPE, "among which nodes that is counted")
+    budget_expiry: float = _setting(
+        "events", 900.0, PERIOD, "a node that shows no sign of life for this long loses its place; longer than a reboot"
+    )
+    approval: str = _setting(
+        "drain",
+        "off",
+        choice("off", "own-user-events", "when-drained"),
+        "which events the agent lets go ahead before NotBefore",
+    )
+    event_taint: str = _setting(
+        "events",
+        "off",
+        choice("off", "NoSchedule", "PreferNoSchedule", "NoExecute"),
+        "effect of a taint DOMAIN/scheduled-event while cordoned for an event",
+    )
+    startup_taint: str | None = _setting(
+        "labels", None, TEXT, "taint that is lifted once the node has its labels; without it DOMAIN/startup"
+    )
+    startup_taint_at_most: float = _setting("labels", 600.0, SECONDS, "lift that taint after this long in any case")
+    kubernetes_events: bool = _setting(
+        "events", True, SWITCH, "tell of events as Kubernetes Events on node and pods, too"
+    )
+    switch_file: Path | None = _setting("daemon", None, PATH, "file with the switch; read again each turn")
+    namespace: str = _setting("cluster", "imds-agent", NODE, "where the budgets' Leases stand (also POD_NAMESPACE)")
+    pod_name: str | None = _setting("cluster", None, NODE, "the agent's own pod, never evicted (also POD_NAME)")
     node_interval: float = _setting("daemon", 300.0, PERIOD, "between two looks at a node on which nothing happens")
     start_jitter: float = _setting(
         "daemon", 30.0, SECONDS, "at most this delay at start on a node that carries our labels already"
@@ -148,8 +220,10 @@ class Settings:
         except ValueError as error:
             raise SettingsError(str(error)) from error
         events = Policy(
-            freeze_below=self.freeze_below,
+            rules=dict(self.policy),
             cordon_before=self.cordon_before,
+            drain_before=self.drain_before,
+            drain_margin=self.drain_margin,
             release_after=self.release_after,
             release_after_restart=self.release_after_restart,
             stale_after=max(15.0, 5 * self.events_interval),
@@ -158,8 +232,33 @@ class Settings:
             labels=labels,
             well_known=self.well_known_labels,  # type: ignore[arg-type]
             events=events,
+            drain=DrainPolicy(
+                empty_dir=self.drain_empty_dir,  # type: ignore[arg-type]
+                unmanaged=self.drain_unmanaged,  # type: ignore[arg-type]
+                on_deadline=self.on_deadline,  # type: ignore[arg-type]
+                delete_before=self.delete_before,
+            ),
+            own_pod=(self.namespace, self.pod_name) if self.pod_name else None,
+            approval=self.approval,  # type: ignore[arg-type]
+            budgets=self._budgets(),
+            taints=TaintRules(
+                startup=self.startup_taint or f"{self.domain}/startup",
+                startup_at_most=self.startup_taint_at_most,
+                event_effect=self.event_taint,  # type: ignore[arg-type]
+            ),
             idle=self.node_interval,
         )
+
+    def _budgets(self) -> dict[Purpose, BudgetRule]:
+        sizes: dict[Purpose, tuple[Size | None, Scope]] = {
+            "drain": (self.drain_budget, self.drain_budget_per),
+            "freeze": (self.freeze_budget, self.freeze_budget_per),
+        }
+        return {
+            purpose: BudgetRule(size=size, scope=scope, expiry=self.budget_expiry)
+            for purpose, (size, scope) in sizes.items()
+            if size is not None
+        }
 
 
 FIELDS = {entry.name: entry for entry in dataclasses.fields(Settings)}
@@ -191,6 +290,8 @@ def _read(name: str, value: Any, place: str) -> Any:
     kind: Kind = FIELDS[name].metadata["kind"]
     try:
         return kind.read(value)
+    except Misread as error:
+        raise SettingsError(f"{place}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{place}: expected {kind.expected}, found {str(value)[:80]!r}") from error
 
@@ -225,8 +326,9 @@ def _from_file(path: str) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found = {}
-    if environment.get("NODE_NAME"):
-        found["node_name"] = _read("node_name", environment["NODE_NAME"], "NODE_NAME")
+    for other, name in ALSO.items():
+        if environment.get(other):
+            found[name] = _read(name, environment[other], other)
     for name in FIELDS:
         if environment.get(variable(name), "") != "":
             found[name] = _read(name, environment[variable(name)], variable(name))

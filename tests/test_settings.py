@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.core.budget import Scope, Size
+from agent.core.drain import DrainPolicy
+from agent.core.known import BudgetRule, Rules
 from agent.core.labelling import written
-from agent.core.reconcile import Rules
+from agent.core.policy import DEFAULT_RULES, Rule
 from agent.core.tags import explain_tag
+from agent.core.taints import TaintRules
 from agent.kinds import Kind
 from agent.settings import FIELDS, Settings, SettingsError, add_flags, flag, own_node, read_settings, variable
 from tests.core.builders import instance
@@ -31,6 +35,21 @@ TEXT = {
     "tags_allow": ("team,env", ("team", "env")),
     "tags_deny": ("secret*", ("secret*",)),
     "tags_rename": ("Cost Center=cost,Team=squad", (("Cost Center", "cost"), ("Team", "squad"))),
+    "policy": ("{Reboot: drain}", tuple({**DEFAULT_RULES, "Reboot": Rule(do="drain")}.items())),
+    "drain_empty_dir": ("leave", "leave"),
+    "drain_unmanaged": ("evict", "evict"),
+    "on_deadline": ("delete", "delete"),
+    "drain_budget": ("3", Size(number=3)),
+    "drain_budget_per": ("label:pool", Scope(kind="label", key="pool")),
+    "freeze_budget": ("off", None),
+    "freeze_budget_per": ("zone", Scope(kind="zone")),
+    "approval": ("when-drained", "when-drained"),
+    "event_taint": ("NoExecute", "NoExecute"),
+    "startup_taint": ("example.com/wait", "example.com/wait"),
+    "kubernetes_events": ("off", False),
+    "switch_file": ("/etc/switch/switch.yaml", Path("/etc/switch/switch.yaml")),
+    "namespace": ("kube-system", "kube-system"),
+    "pod_name": ("imds-agent-x7", "imds-agent-x7"),
 }
 TEXT |= {name: ("90s", 90.0) for name in FIELDS if name not in TEXT}
 
@@ -103,15 +122,15 @@ def test_switches_take_the_usual_words(text, meaning):
 
 
 def test_a_flag_wins_over_a_variable_and_a_variable_over_the_file(tmp_path):
-    file = "release-after: 1m\nfreeze-below: 1m\ncordon-before: 1m"
+    file = "release-after: 1m\ndrain-margin: 1m\ncordon-before: 1m"
     found = settings(
         "--release-after=3m",
         file=file,
         folder=tmp_path,
         IMDS_AGENT_RELEASE_AFTER="2m",
-        IMDS_AGENT_FREEZE_BELOW="2m",
+        IMDS_AGENT_DRAIN_MARGIN="2m",
     )
-    assert (found.release_after, found.freeze_below, found.cordon_before) == (180.0, 120.0, 60.0)
+    assert (found.release_after, found.drain_margin, found.cordon_before) == (180.0, 120.0, 60.0)
 
 
 def test_a_flag_may_empty_a_list_that_the_file_fills(tmp_path):
@@ -263,7 +282,9 @@ def test_what_would_make_no_label_is_a_wrong_setting(flags, said):
 
 
 def test_the_defaults_are_the_rules_that_the_core_was_tested_with():
-    assert Settings().rules() == Rules()
+    budget = BudgetRule(size=Size(percent=10), scope=Scope(kind="cluster"))
+    taints = TaintRules(startup="imds-agent.github.io/startup")
+    assert Settings().rules() == Rules(budgets={"drain": budget, "freeze": budget}, taints=taints)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in FIELDS.items() if entry.default not in (None, ())])
@@ -274,7 +295,23 @@ def test_a_default_reads_back_as_it_is_written(name):
 
 def test_each_setting_that_decisions_depend_on_reaches_them():
     rules = settings(
-        "--freeze-below=1s",
+        "--policy={Reboot: drain}",
+        "--drain-before=6s",
+        "--drain-margin=7s",
+        "--drain-empty-dir=leave",
+        "--drain-unmanaged=evict",
+        "--on-deadline=delete",
+        "--delete-before=8s",
+        "--drain-budget=3",
+        "--drain-budget-per=zone",
+        "--freeze-budget=off",
+        "--budget-expiry=9s",
+        "--approval=when-drained",
+        "--event-taint=NoSchedule",
+        "--startup-taint=example.com/wait",
+        "--startup-taint-at-most=1s",
+        "--pod-name=me",
+        "--namespace=there",
         "--cordon-before=2s",
         "--release-after=3s",
         "--release-after-restart=4s",
@@ -290,7 +327,12 @@ def test_each_setting_that_decisions_depend_on_reaches_them():
         "--tags-lossy=skip",
     ).rules()
     events, tags = rules.events, rules.labels.tags
-    assert (events.freeze_below, events.cordon_before) == (1.0, 2.0)
+    assert events.rules["Reboot"] == Rule(do="drain")
+    assert (events.cordon_before, events.drain_before, events.drain_margin) == (2.0, 6.0, 7.0)
+    assert rules.drain == DrainPolicy(empty_dir="leave", unmanaged="evict", on_deadline="delete", delete_before=8.0)
+    assert rules.budgets == {"drain": BudgetRule(size=Size(number=3), scope=Scope(kind="zone"), expiry=9.0)}
+    assert (rules.approval, rules.own_pod) == ("when-drained", ("there", "me"))
+    assert rules.taints == TaintRules(startup="example.com/wait", startup_at_most=1.0, event_effect="NoSchedule")
     assert (events.release_after, events.release_after_restart, events.stale_after) == (3.0, 4.0, 50.0)
     assert (rules.idle, rules.well_known) == (5.0, "if-absent")
     assert (rules.labels.include, rules.labels.exclude) == (("a",), ("b",))

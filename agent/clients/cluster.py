@@ -21,7 +21,7 @@ from kubernetes.config.config_exception import ConfigException
 from agent.clients.cluster_errors import SHOWN, ClusterUnavailable, error_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -144,16 +144,19 @@ class Cluster:
         accept = METADATA_ONLY if metadata_only else "application/json"
         return self.ask("GET", f"/api/v1/nodes/{quote(name, safe='')}", query=query, accept=accept)
 
-    def node_names(self) -> list[str]:
-        """List all nodes' names, in pages; needs a right that the agent itself does not have."""
-        names: list[str] = []
+    def nodes_metadata(self) -> Iterator[Node]:
+        """List the metadata of all nodes, page by page; needs a right of its own."""
         query = {"limit": "500"}
         while True:
             page = self.ask("GET", "/api/v1/nodes", query=query, accept=METADATA_LIST)
-            names += [str(item["metadata"]["name"]) for item in page.get("items", [])]
-            if not (following := page.get("metadata", {}).get("continue")):
-                return names
+            yield from page.get("items") or ()
+            if not (following := page["metadata"].get("continue")):
+                return
             query = {"limit": "500", "continue": following}
+
+    def node_names(self) -> list[str]:
+        """List all nodes' names; needs a right of its own."""
+        return [str(node["metadata"]["name"]) for node in self.nodes_metadata()]
 
     def apply(self, name: str, body: Mapping[str, Any], *, manager: str, force: bool, dry_run: bool = False) -> Node:
         """Server-side apply; returns the node after it.

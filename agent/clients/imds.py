@@ -12,8 +12,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fix
 
 from agent import __version__
 from agent.clients.budget import Budget
-from agent.clients.imds_errors import ImdsError, ImdsRefused, ImdsUnavailable, bad_body
-from agent.clients.imds_http import ImdsHttp, Reply
+from agent.clients.imds_errors import ImdsError, ImdsRefused, ImdsUnavailable, bad_body, is_html
+from agent.clients.imds_http import ImdsHttp, Reply, unsent
 from agent.clients.imds_versions import (
     EVENT_VERSIONS,
     INSTANCE_VERSIONS,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["DEFAULT_URL", "Answer", "Imds", "ImdsError", "ImdsRefused", "ImdsUnavailable"]
+__all__ = ["DEFAULT_URL", "Answer", "Imds", "ImdsError", "ImdsRefused", "ImdsUnavailable", "unsent"]
 
 T = TypeVar("T")
 
@@ -148,6 +148,23 @@ class Imds:
         self._events_version = version
         self._events_timeout = self._read_timeout
         return answer
+
+    def approve(self, event_id: str) -> None:
+        """Tell the service that an event may begin now, for all VMs that it concerns; in one try.
+
+        It goes out with the version in which events were last read. The service says 200 also for an event that somebody
+        approved before (Azure's documentation); what it says besides is not documented, so only a page counts as no answer.
+
+        Raises:
+            ImdsUnavailable: not confirmed; `unsent(error)` tells whether it may have been received all the same.
+            ImdsRefused: the same, and it will be refused again: there may be no such event any more.
+        """
+        document = {"StartRequests": [{"EventId": event_id}]}
+        reply = self._http.post("scheduledevents", self._events_version, document, self._read_timeout)
+        if reply.status != HTTPStatus.OK:
+            raise reply.error()
+        if is_html(reply.body):
+            raise bad_body(reply.url, reply.body, DocumentError("$", "JSON", "a page"))
 
     def _retried(self, work: Callable[[Ask], Answer[T]], deadline: float) -> Answer[T]:
         start = self._clock()

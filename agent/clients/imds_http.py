@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from agent.clients.imds_errors import ImdsError, bad_status, cut_off, too_long, unreached
 from agent.core.dates import read_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from agent.clients.budget import Budget
@@ -44,6 +44,20 @@ class Reply:
         return bad_status(self.url, self.status, self.body, self.location)
 
 
+def unsent(error: ImdsError) -> bool:
+    """Say whether a request surely did nothing, so that the same one may be sent again; False where nobody can tell.
+
+    No connection, or an answer that says no (4xx): nothing was done. Anything else may have been received all the same: a
+    time-out, a reset, a 5xx, a page in place of an answer.
+    """
+    if error.status is not None:
+        return HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    cause = error.__cause__
+    if isinstance(cause, requests.ConnectTimeout):
+        return True
+    return any(isinstance(getattr(each, "reason", None), NewConnectionError) for each in cause.args) if cause else False
+
+
 class _Direct(requests.Session):
     """A session that never looks where a redirection points: requests decodes that even when it does not follow."""
 
@@ -53,7 +67,7 @@ class _Direct(requests.Session):
 
 
 class ImdsHttp:
-    """GET requests to one address, from several threads, each with its own connection.
+    """Requests to one address, from several threads, each with its own connection.
 
     Args:
         connect_timeout: seconds.
@@ -100,22 +114,23 @@ class ImdsHttp:
             ImdsUnavailable: no answer, or not to its end.
             ImdsRefused: a body that cannot be IMDS's.
         """
-        url = f"{self._url}/metadata/{endpoint}" + (f"?api-version={version}" if version else "")
-        connect_timeout = min(self._connect_timeout, read_timeout)
-        self._budget.take()
-        try:
-            response = self._session().get(
-                url, timeout=(connect_timeout, read_timeout), allow_redirects=False, stream=True
-            )
-        except (requests.RequestException, HTTPError) as error:  # requests lets some of urllib3's through
-            self._seen(endpoint, "unreached")
-            raise unreached(url, error, connect_timeout, read_timeout) from error
-        with response:
-            reply = self._reply(endpoint, url, response, read_timeout)
-        self._seen(endpoint, str(reply.status))
-        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._budget.halve()
-        return reply
+        return self._once("GET", endpoint, version, read_timeout, session=self._session())
+
+    def post(self, endpoint: str, version: str, document: Mapping[str, object], read_timeout: float) -> Reply:
+        """Send a document once, when the budget allows it, and return the answer whatever its status.
+
+        It goes over a connection of its own: one that was kept open may be closed by the service just then, and nobody
+        could say whether the document had been read.
+
+        Args:
+            endpoint, version, read_timeout: as for `get`.
+
+        Raises:
+            ImdsUnavailable: no answer, or not to its end.
+            ImdsRefused: a body that cannot be IMDS's.
+        """
+        with self._direct() as session:
+            return self._once("POST", endpoint, version, read_timeout, session=session, document=document)
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -129,13 +144,41 @@ class ImdsHttp:
         session = getattr(self._local, "session", None)
         if isinstance(session, requests.Session):
             return session
-        session = _Direct()
-        session.trust_env = False  # link-local: never through a proxy, and no CA bundle or netrc of the environment
-        session.headers = requests.structures.CaseInsensitiveDict(self._headers)
-        self._local.session = session
+        session = self._local.session = self._direct()
         with self._lock:
             self._sessions.append(session)
         return session
+
+    def _direct(self) -> _Direct:
+        session = _Direct()
+        session.trust_env = False  # link-local: never through a proxy, and no CA bundle or netrc of the environment
+        session.headers = requests.structures.CaseInsensitiveDict(self._headers)
+        return session
+
+    def _once(
+        self,
+        method: str,
+        endpoint: str,
+        version: str,
+        read_timeout: float,
+        *,
+        session: requests.Session,
+        document: Mapping[str, object] | None = None,
+    ) -> Reply:
+        url = f"{self._url}/metadata/{endpoint}" + (f"?api-version={version}" if version else "")
+        timeouts = (min(self._connect_timeout, read_timeout), read_timeout)
+        self._budget.take()
+        try:
+            response = session.request(method, url, json=document, timeout=timeouts, allow_redirects=False, stream=True)
+        except (requests.RequestException, HTTPError) as error:  # requests lets some of urllib3's through
+            self._seen(endpoint, "unreached")
+            raise unreached(url, error, *timeouts) from error
+        with response:
+            reply = self._reply(endpoint, url, response, read_timeout)
+        self._seen(endpoint, str(reply.status))
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._budget.halve()
+        return reply
 
     def _reply(self, endpoint: str, url: str, response: requests.Response, read_timeout: float) -> Reply:
         try:

@@ -12,8 +12,9 @@ from agent.clients.imds_errors import ImdsError
 from agent.commands.facts import DEADLINE
 from agent.commands.output import DIM, YELLOW, columns, paint, say, say_json
 from agent.core.events import EventDocument, ScheduledEvent, concerns
-from agent.core.maintenance import Decision, decide
+from agent.core.policy import Decision, decide
 from agent.daemon.partners import imds_client
+from agent.settings import SettingsError
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,13 @@ NAMED = 3  # neighbours that are named; a placement group can have a hundred
 
 
 def events(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show the events once, or each time they change."""
+    """Show the events once, or each time they change; or approve one."""
+    if arguments.deed == "approve":
+        if not arguments.event_id:
+            raise SettingsError("events approve: expected the ID of an event, found nothing")
+        from agent.commands.approve import approve  # noqa: PLC0415 - a command of its own
+
+        return approve(settings, arguments)
     client = imds_client(settings)
     name = client.instance(deadline=DEADLINE).value.name
     if not arguments.watch:

@@ -12,13 +12,28 @@ from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissi
 from agent.clients.imds_errors import ImdsError
 from agent.commands.facts import DEADLINE
 from agent.commands.output import BOLD, paint, say, say_json, short
-from agent.core.actions import Action, ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
+from agent.core.actions import (
+    Action,
+    ApplyGroup,
+    ApplyMark,
+    Approve,
+    Ask,
+    ClearCordon,
+    FreePlace,
+    HandOver,
+    RenewPlace,
+    SetTaints,
+    Sweep,
+    TakePlace,
+)
 from agent.core.events import event_key
 from agent.core.hearing import Hearing, heard
+from agent.core.known import Known, Turn
 from agent.core.labelling import MANAGERS
 from agent.core.labels import own_key
-from agent.core.maintenance import Cordon, Notify, decide, own_events
+from agent.core.maintenance import Cordon, Drain, Notify, own_events
 from agent.core.mark import read_mark
+from agent.core.marking import vm_name
 from agent.core.node import (
     EVENTS,
     FACTS,
@@ -31,7 +46,8 @@ from agent.core.node import (
     holds,
     read_node,
 )
-from agent.core.reconcile import Known, Turn, reconcile, vm_name
+from agent.core.policy import decide
+from agent.core.reconcile import reconcile
 from agent.core.sighting import ENOUGH, Sighting, sighted
 from agent.daemon.acts import Acts, node_body
 from agent.daemon.metrics import Metrics
@@ -105,13 +121,13 @@ def _show_events(settings: Settings, known: Known, view: NodeView, turn: Turn) -
     for event in own:
         decision = decide(event, rules.events, datetime.now(timezone.utc))
         say(f"  {event.type} {event.id} {event.status}: {decision.do}, {decision.because}")
-    marked = turn.plan.mark.events if isinstance(turn.plan, (Cordon, Notify)) else ()
+    marked = turn.plan.mark.events if isinstance(turn.plan, (Cordon, Drain, Notify)) else ()
     present = {event_key(event.id) for event in own}
     for gone in (event for event in marked if event_key(event.id) not in present):
         say(f"  {gone.type} {gone.id}: marked, not announced now; forgotten when it has been gone for long enough")
     if isinstance(turn.plan, Cordon) and turn.plan.waiting_for:
         say(f"  not given back yet: {turn.plan.waiting_for}")
-    if isinstance(turn.plan, (Cordon, Notify)) and any(event.overridden for event in turn.plan.mark.events):
+    if isinstance(turn.plan, (Cordon, Drain, Notify)) and any(event.overridden for event in turn.plan.mark.events):
         say("  overridden: somebody made the node schedulable during an event")
     for hold in holds(view, rules.labels.domain):
         say(f"  held by {hold.who}")
@@ -148,6 +164,17 @@ def _describe(action: Action, view: NodeView) -> list[str]:
             return [f"  hand the cordon over: {', '.join(hold.who for hold in action.holds)}"]
         case ClearCordon():
             return ["  clear a cordon of ours whose ownership was lost"]
+        case SetTaints():
+            startup = [f"  lift the startup taint: {action.lift_startup}"] if action.lift_startup else []
+            return [*startup, f"  taint for the event: {action.event_type or 'none'}"]
+        case Ask():
+            pod, how = action.asking.pod, "delete" if action.asking.delete else "evict"
+            grace = f", with {action.asking.grace} s of grace" if action.asking.grace is not None else ""
+            return [f"  {how} {pod} (priority {pod.priority}{grace})"]
+        case TakePlace() | RenewPlace() | FreePlace():
+            return [f"  {type(action).__name__.removesuffix('Place').lower()} a place in the {action.purpose} budget"]
+        case Approve():
+            return [f"  approve {action.event_type} {action.event_id} for {', '.join(action.resources)}"]
         case Sweep():
             return [f"  remove leftovers: {', '.join((*action.labels, *action.annotations))}"]
 
@@ -157,7 +184,7 @@ def label(settings: Settings, arguments: argparse.Namespace) -> int:
     node, cluster = own_node(settings), Cluster(access(settings))
     known = Known(sighting=_sight(imds_client(settings)))
     view = read_node(cluster.node(node), quorum=True)
-    acts = Acts(cluster, _Quiet(), Metrics(), settings.domain)
+    acts = Acts(cluster, _Quiet(), Metrics(), settings.rules())
     done = 0
     for _ in range(4):  # an apply and a sweep for each of two groups
         wanted = [a for a in _turn(settings, known, view).actions if isinstance(a, (ApplyGroup, Sweep))]

@@ -1,4 +1,4 @@
-"""What may be done to the node: one class an action, each one request."""
+"""What may be done: one class an action, each one request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from agent.core.budget import Place, Purpose, Take
+    from agent.core.drain import Asking
     from agent.core.labels import Written
     from agent.core.mark import Mark
     from agent.core.node import Hold
@@ -51,4 +53,58 @@ class Sweep:
     annotations: tuple[str, ...] = ()
 
 
-Action = ApplyGroup | ApplyMark | HandOver | ClearCordon | Sweep
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTaints:
+    """Bring our taints to what they should be, everybody else's left alone.
+
+    Attributes:
+        event_type: the type that the event taint should tell; None for no event taint.
+        lift_startup: why the startup taint should go; None where it should not.
+    """
+
+    event_type: str | None
+    lift_startup: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Ask one pod to leave, by eviction or deletion."""
+
+    asking: Asking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakePlace:
+    """Take a place in a budget, if nobody was faster."""
+
+    purpose: Purpose
+    take: Take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewPlace:
+    """Show that the holder of a place is alive."""
+
+    purpose: Purpose
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreePlace:
+    """Give a place in a budget back."""
+
+    purpose: Purpose
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve:
+    """Tell the service that an event may begin now, for all VMs that it concerns."""
+
+    event_id: str
+    event_type: str
+    resources: tuple[str, ...]
+
+
+NodeAction = ApplyGroup | ApplyMark | HandOver | ClearCordon | Sweep | SetTaints
+Action = NodeAction | Ask | TakePlace | RenewPlace | FreePlace | Approve

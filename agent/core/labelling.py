@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agent.core.actions import Action, ApplyGroup, Group, Sweep
+from agent.core.actions import Action, ApplyGroup, Group, NodeAction, Sweep
 from agent.core.labels import LabelPolicy, Written, fact_labels, own_key, read_identity
 from agent.core.node import FACTS, TAGS, NodeView, Owner
 from agent.core.refusal import Refusal, allowed
@@ -125,7 +125,9 @@ def _differs(standing: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return any(standing.get(key) != value for key, value in wanted.items())
 
 
-def _group_action(sighting: Sighting, view: NodeView, group: Group, manager: str, rules: LabelRules) -> Action | None:
+def _group_action(
+    sighting: Sighting, view: NodeView, group: Group, manager: str, rules: LabelRules
+) -> NodeAction | None:
     wanted = desired(sighting, view, group, rules)
     if wanted is None:
         return None
@@ -155,9 +157,32 @@ def group_of(action: Action, domain: str) -> Group | None:
     return next((g for g in groups if any(own_key(k, domain) == g or annotation.get(k) == g for k in keys)), None)
 
 
-def label_actions(sighting: Sighting | None, view: NodeView, rules: LabelRules) -> tuple[Action, ...]:
+def label_actions(sighting: Sighting | None, view: NodeView, rules: LabelRules) -> tuple[NodeAction, ...]:
     """Return what brings labels and annotations of both groups to what they should be; nothing while IMDS is silent."""
     if sighting is None:
         return ()
     found = [_group_action(sighting, view, group, manager, rules) for group, manager in MANAGERS.items()]
     return tuple(action for action in found if action is not None)
+
+
+def labelled(sighting: Sighting | None, view: NodeView, domain: str) -> bool:
+    """Return whether the node has all the topology labels that it will get, if no action is wanted for them any more.
+
+    The rack comes last: on a regional VM only once three answers agreed.
+    """
+    if sighting is None or sighting.agreed == 0:
+        return False
+    return sighting.settled or f"topology.{domain}/rack" in view.labels
+
+
+def unlabel_actions(view: NodeView, domain: str) -> tuple[NodeAction, ...]:
+    """Return what takes all labels and annotations of both groups off the node."""
+    found: list[NodeAction] = []
+    for group, manager in MANAGERS.items():
+        if (ours := view.owner(manager)) is not None and (ours.labels or ours.annotations):
+            found.append(ApplyGroup(group=group, written=Written(labels={}, annotations={})))
+            continue
+        there = standing(view, group, domain)
+        if there.labels or there.annotations:
+            found.append(Sweep(labels=tuple(sorted(there.labels)), annotations=tuple(sorted(there.annotations))))
+    return tuple(found)

@@ -6,46 +6,39 @@ The plan says what should stand on the node, not what to change: the same plan a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from agent.core.events import ScheduledEvent, concerns, event_key
-from agent.core.mark import Mark, MarkedEvent
+from agent.core.mark import Do as MarkDo
+from agent.core.mark import Drained, Mark, MarkedEvent
+from agent.core.policy import Decision, Do, Policy, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from agent.core.hearing import Hearing
+    from agent.core.switch import Position
 
-STOPPING = frozenset({"Reboot", "Redeploy", "Preempt", "Terminate"})
+HELD = "the switch holds cordons as they are"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What each event is worth.
+class Limits:
+    """What keeps the policy from having its way now.
 
     Attributes:
-        freeze_below: a Freeze known to be shorter than this many seconds is told, not cordoned for.
-        cordon_before: seconds before `NotBefore` at which a cordon begins; until then the event is only told.
-        release_after: seconds for which an event must be absent before the node is given back.
-        release_after_restart: the same for an event that this process never saw: the service may take five minutes
-            to show events again after it was asked for the first time (Azure's documentation).
-        stale_after: seconds without a good document after which nothing is released: fifteen missed polls.
+        cordon, drain: the switch: hold begins nothing and undoes nothing, release takes back.
+        freeze: a cordon for freezes alone may begin: there is a place in its budget.
+        drain_need: seconds that a drain of this node takes, as far as that is known.
+        at_once: keys of events for which somebody waits, so that they are drained as soon as they are known.
     """
 
-    freeze_below: float = 30.0
-    cordon_before: float = 3600.0
-    release_after: float = 60.0
-    release_after_restart: float = 300.0
-    stale_after: float = 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What the policy makes of one event, and why."""
-
-    do: Literal["notify", "cordon"]
-    because: str
+    cordon: Position = "on"
+    drain: Position = "on"
+    freeze: bool = True
+    drain_need: float = 0.0
+    at_once: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +66,20 @@ class Cordon:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """The mark and our cordon should stand, and the pods should go, step by step.
+
+    Attributes:
+        deadline: when the first of these events may start; None where nobody can say.
+        keys: of the events that it is for.
+    """
+
+    mark: Mark
+    deadline: datetime | None
+    keys: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """Our cordon, or what is left of the mark, should go.
 
@@ -85,33 +92,7 @@ class Release:
     cordoned: bool
 
 
-Plan = Idle | Notify | Cordon | Release
-
-
-def until_cordon(event: ScheduledEvent, policy: Policy, now: datetime) -> float:
-    """Return the seconds until it is time to cordon for an event; 0 or less where it is."""
-    if event.status != "Scheduled" or event.not_before is None:
-        return 0.0
-    return (event.not_before - now).total_seconds() - policy.cordon_before
-
-
-def decide(event: ScheduledEvent, policy: Policy, now: datetime) -> Decision:
-    """Return what one event is worth now.
-
-    Args:
-        now: UTC; compared with `NotBefore`, which is the service's word on when it may begin.
-    """
-    if event.status not in ("Scheduled", "Started"):
-        return Decision(do="notify", because=f"status {event.status!r} is not known")
-    if event.type == "Freeze" and event.duration is not None and event.duration < policy.freeze_below:
-        return Decision(do="notify", because=f"a freeze of {event.duration} s is below {policy.freeze_below:g} s")
-    if event.type != "Preempt" and until_cordon(event, policy, now) > 0:  # a Preempt gives seconds, never hours
-        return Decision(do="notify", because=f"not before {event.not_before:%Y-%m-%d %H:%M:%S}Z: too early to cordon")
-    if event.type == "Freeze":
-        return Decision(do="cordon", because="a freeze of unknown or considerable length")
-    if event.type in STOPPING:
-        return Decision(do="cordon", because=f"{event.type} stops the VM")
-    return Decision(do="cordon", because=f"type {event.type!r} is not known: better safe")
+Plan = Idle | Notify | Cordon | Drain | Release
 
 
 def own_events(hearing: Hearing, vm_name: str | None) -> tuple[ScheduledEvent, ...]:
@@ -121,24 +102,76 @@ def own_events(hearing: Hearing, vm_name: str | None) -> tuple[ScheduledEvent, .
     return tuple(event for event in hearing.present() if concerns(event, vm_name))
 
 
-def _remembered(event: ScheduledEvent, old: MarkedEvent | None, do: Literal["notify", "cordon"]) -> MarkedEvent:
+def judged(event: ScheduledEvent, policy: Policy, limits: Limits, now: datetime) -> Decision:
+    """Return what one event is worth now, as far as the limits allow.
+
+    A switch that is off makes it less than the policy says, and so does a budget in which no place is free.
+    """
+    at_once = event_key(event.id) in limits.at_once
+    found = decide(event, policy, now, drain_need=limits.drain_need, at_once=at_once)
+    if limits.drain == "release" and "drain" in (found.do, found.ultimately):
+        do: Do = "cordon" if found.do == "drain" else found.do
+        found = replace(found, do=do, ultimately="cordon", because=f"{found.because}; drains are switched off")
+    if limits.cordon != "on" and found.do in ("cordon", "drain"):
+        found = replace(found, do="notify", because=f"{found.because}; cordons are switched to {limits.cordon}")
+    if event.type == "Freeze" and not limits.freeze and found.do in ("cordon", "drain"):
+        found = replace(found, do="notify", because=f"{found.because}; no place is free in the budget of freezes")
+    return found
+
+
+def _remembered(event: ScheduledEvent, old: MarkedEvent | None, decision: Decision) -> MarkedEvent | None:
+    """Return the mark's entry for an event that is shown now; None for one that is ignored."""
+    started = event.status == "Started"
     if old is None:
-        return MarkedEvent(id=event.id, type=event.type, do=do, started=event.status == "Started")
+        if decision.do == "ignore":
+            return None
+        return MarkedEvent(id=event.id, type=event.type, do=decision.do, started=started)
     return replace(
         old,
         type=event.type,
-        do="cordon" if old.do == "cordon" else do,
-        started=old.started or event.status == "Started",
+        do=_later_do(old, decision),
+        started=old.started or started,
+        drain=_later_drain(old, decision, started=started),
     )
 
 
-def marked(mark: Mark | None, own: Iterable[ScheduledEvent], policy: Policy, now: datetime) -> tuple[MarkedEvent, ...]:
+def _later_do(old: MarkedEvent, decision: Decision) -> MarkDo:
+    """Return what the mark says from now on: a cordon stays while the event lasts, whatever the policy became."""
+    if decision.do == "drain":
+        return "drain"
+    if old.do == "notify" and decision.do == "cordon":
+        return "cordon"
+    if old.do == "drain" and decision.ultimately != "drain":
+        return "cordon"
+    return old.do
+
+
+def _later_drain(old: MarkedEvent, decision: Decision, *, started: bool) -> Drained | None:
+    """Return how far the drain has come, as far as the event and the policy alone can change it."""
+    if old.drain == "begun" and started:
+        return "failed"
+    if old.drain in ("begun", "done") and decision.ultimately != "drain":
+        return "stopped"
+    return old.drain
+
+
+def marked(
+    mark: Mark | None, own: Iterable[ScheduledEvent], policy: Policy, limits: Limits, now: datetime
+) -> tuple[MarkedEvent, ...]:
     """Return the mark's events brought up to date, those that are absent now included, in a stable order."""
     old = {event_key(event.id): event for event in (mark.events if mark else ())}
     for event in own:
         key = event_key(event.id)
-        old[key] = _remembered(event, old.get(key), decide(event, policy, now).do)
-    return tuple(old[key] for key in sorted(old))
+        entry = _remembered(event, old.get(key), judged(event, policy, limits, now))
+        if entry is not None:
+            old[key] = entry
+    found = tuple(old[key] for key in sorted(old))
+    return tuple(_given_up(event) for event in found) if limits.cordon == "release" else found
+
+
+def _given_up(event: MarkedEvent) -> MarkedEvent:
+    unfinished = event.drain in ("begun", "done")
+    return replace(event, do="notify", drain="stopped" if unfinished else event.drain)
 
 
 def _left(event: MarkedEvent, hearing: Hearing, policy: Policy) -> float | None:
@@ -168,7 +201,15 @@ def _broken_is_over(hearing: Hearing, policy: Policy) -> bool:
     return hearing.last_good - hearing.first_good >= policy.release_after_restart
 
 
-def obstacle(hearing: Hearing, policy: Policy, instant: float, *, ready: bool, vm_name: str | None) -> str | None:
+def obstacle(
+    hearing: Hearing,
+    policy: Policy,
+    instant: float,
+    *,
+    ready: bool,
+    vm_name: str | None,
+    taken_by: str | None = None,
+) -> str | None:
     """Return what stands in the way of giving the node back; None for nothing."""
     if vm_name is None:
         return "the VM's name is not known yet"
@@ -176,13 +217,30 @@ def obstacle(hearing: Hearing, policy: Policy, instant: float, *, ready: bool, v
         return "IMDS has not said lately that no event is left"
     if not ready:
         return "the node is not Ready"
+    if taken_by is not None:
+        return f"{taken_by} is taking the node down"
     return None
 
 
 def overridden(mark: Mark) -> Mark:
     """Return the mark after somebody made the node schedulable on purpose: so it stays for these events."""
-    events = tuple(replace(event, overridden=True) if event.cordons else event for event in mark.events)
-    return Mark(events=events, before=mark.before)
+    return replace(mark, events=tuple(_overridden(event) for event in mark.events), broken=False)
+
+
+def _overridden(event: MarkedEvent) -> MarkedEvent:
+    if not event.cordons:
+        return event
+    return replace(event, overridden=True, drain=event.drain and "stopped")
+
+
+def draining(
+    events: Iterable[MarkedEvent], own: Iterable[ScheduledEvent], limits: Limits
+) -> tuple[ScheduledEvent, ...]:
+    """Return the events for which pods should go now: shown, not started yet, cordoned for, and not switched off."""
+    wanted = {event_key(event.id) for event in events if event.cordons and event.do == "drain"}
+    if limits.drain != "on" or limits.cordon != "on":
+        return ()
+    return tuple(event for event in own if event_key(event.id) in wanted and event.status == "Scheduled")
 
 
 def plan(
@@ -195,6 +253,8 @@ def plan(
     policy: Policy,
     now: datetime,
     instant: float,
+    limits: Limits | None = None,
+    taken_by: str | None = None,
 ) -> Plan:
     """Choose what should stand on the node.
 
@@ -202,23 +262,43 @@ def plan(
         mark: what stands there; None for nothing.
         ready: whether the kubelet says so.
         cordoned_before: whether the node is cordoned now without a mark, by somebody else.
-        now: UTC, compared with `NotBefore` only.
+        now: UTC by the service's clock, compared with `NotBefore` only.
         instant: monotonic seconds, compared with the hearing only.
+        limits: what keeps the policy from having its way.
+        taken_by: whose passing mark keeps the node from being given back; None for nobody's.
     """
-    events = marked(mark, own_events(hearing, vm_name), policy, now)
+    limits = limits or Limits()
+    own = own_events(hearing, vm_name)
+    events = marked(mark, own, policy, limits, now)
     if mark is None and not events:
         return Idle()
     before = mark.before if mark is not None and mark.cordons else cordoned_before
+    more = mark.more if mark is not None else ()
     left = tuple(event for event in events if not is_over(event, hearing, policy))
-    lasting = mark is not None and mark.broken and not _broken_is_over(hearing, policy)
-    if lasting or any(event.cordons for event in left):
-        hidden = hearing.document is not None and hearing.document.hidden > 0
-        waiting = "IMDS shows an event that cannot be read: it may be ours" if hidden else None
-        return Cordon(mark=Mark(events=left, before=before, broken=lasting), waiting_for=waiting)
-    if mark is not None and mark.cordons:
-        if waiting_for := obstacle(hearing, policy, instant, ready=ready, vm_name=vm_name):
-            return Cordon(mark=Mark(events=events, before=before, broken=mark.broken), waiting_for=waiting_for)
-        return Release(mark=Mark(events=left) if left else None, cordoned=True)
-    if left:
-        return Notify(mark=Mark(events=left))
-    return Release(mark=None, cordoned=False)
+    standing = mark is not None and mark.cordons
+    broken = mark is not None and mark.broken
+    if limits.cordon == "release":
+        if standing:
+            return Release(mark=Mark(events=left, more=more) if left else None, cordoned=True)
+    elif standing and limits.cordon == "hold":
+        return Cordon(mark=Mark(events=events, before=before, broken=broken, more=more), waiting_for=HELD)
+    else:
+        lasting = broken and not _broken_is_over(hearing, policy)
+        if lasting or any(event.cordons for event in left):
+            what = Mark(events=left, before=before, broken=lasting, more=more)
+            return _cordon_or_drain(what, draining(left, own, limits), hearing)
+        if standing:
+            if waiting_for := obstacle(hearing, policy, instant, ready=ready, vm_name=vm_name, taken_by=taken_by):
+                what = Mark(events=events, before=before, broken=broken, more=more)
+                return Cordon(mark=what, waiting_for=waiting_for)
+            return Release(mark=Mark(events=left, more=more) if left else None, cordoned=True)
+    return Notify(mark=Mark(events=left, more=more)) if left else Release(mark=None, cordoned=False)
+
+
+def _cordon_or_drain(mark: Mark, drained_for: tuple[ScheduledEvent, ...], hearing: Hearing) -> Cordon | Drain:
+    if drained_for:
+        deadlines = [event.not_before for event in drained_for if event.not_before is not None]
+        keys = frozenset(event_key(event.id) for event in drained_for)
+        return Drain(mark=mark, deadline=min(deadlines, default=None), keys=keys)
+    hidden = hearing.document is not None and hearing.document.hidden > 0
+    return Cordon(mark=mark, waiting_for="IMDS shows an event that cannot be read: it may be ours" if hidden else None)

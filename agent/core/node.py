@@ -27,6 +27,7 @@ DRAINER_TAINTS = {
 }
 DRAINER_ANNOTATIONS = {
     "weave.works/kured-reboot-in-progress": "kured",
+    "kured.dev/kured-reboot-in-progress": "kured",
 }
 
 
@@ -97,9 +98,12 @@ class Hold:
 
     Attributes:
         who: the manager, agent or annotation that asks for it.
+        passing: a mark that its agent takes away by itself, when it is done or has thought better of it. Then the node is
+            given back, so nothing is handed over: kured and Karpenter never undo a cordon that they found (their code).
     """
 
     who: str
+    passing: bool = False
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -172,17 +176,15 @@ def holds(view: NodeView, domain: str) -> tuple[Hold, ...]:
     `kubectl cordon` on a node that is cordoned already sends nothing (tried), so it cannot be seen: the annotation
     `P/hold` says it instead.
     """
-    found = []
-    if f"{domain}/hold" in view.annotations:
-        found.append(f"annotation {domain}/hold")
-    found += [
+    lasting = [f"annotation {domain}/hold"] if f"{domain}/hold" in view.annotations else []
+    lasting += [
         f"field manager {owner.manager}"
         for owner in view.owners
         if owner.applied and owner.unschedulable and owner.manager != EVENTS
     ]
-    found += [f"{who} (taint {t.key})" for t in view.taints or () if (who := DRAINER_TAINTS.get(t.key))]
-    found += [f"{who} (annotation {key})" for key, who in DRAINER_ANNOTATIONS.items() if key in view.annotations]
-    return tuple(Hold(who=who) for who in found)
+    passing = [f"{who} (taint {t.key})" for t in view.taints or () if (who := DRAINER_TAINTS.get(t.key))]
+    passing += [f"{who} (annotation {key})" for key, who in DRAINER_ANNOTATIONS.items() if key in view.annotations]
+    return tuple([Hold(who=who) for who in lasting] + [Hold(who=who, passing=True) for who in passing])
 
 
 def cordoned_by_others(view: NodeView, domain: str) -> bool:

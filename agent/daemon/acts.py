@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster_errors import ClusterConflict
-from agent.core.actions import Action, ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
+from agent.clients.cluster_taints import write_taints
+from agent.core.actions import ApplyGroup, ApplyMark, ClearCordon, HandOver, NodeAction, SetTaints, Sweep
 from agent.core.labelling import MANAGERS
 from agent.core.labels import own_key
 from agent.core.mark import mark_text
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.clients.cluster import Cluster
+    from agent.core.known import Rules
 
 
 def node_body(view: NodeView, *, spec: Mapping[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -30,14 +32,15 @@ def node_body(view: NodeView, *, spec: Mapping[str, Any] | None = None, **metada
 class Acts:
     """Carries out actions on one node."""
 
-    def __init__(self, cluster: Cluster, log: Any, metrics: Any, domain: str) -> None:
+    def __init__(self, cluster: Cluster, log: Any, metrics: Any, rules: Rules) -> None:
         """Act through one connection."""
         self._cluster = cluster
         self._log = log
         self._metrics = metrics
-        self._domain = domain
+        self._domain = rules.labels.domain
+        self._taints = rules.taints
 
-    def carry_out(self, action: Action, view: NodeView) -> NodeView:
+    def carry_out(self, action: NodeAction, view: NodeView) -> NodeView:
         """Carry out one action on the node in this view; returns the node after it.
 
         Raises:
@@ -54,6 +57,8 @@ class Acts:
                 self._log.warning("cordon.handed_over", holds=[hold.who for hold in action.holds])
             case ClearCordon():
                 document = self._clear_cordon(action, view)
+            case SetTaints():
+                document = self._set_taints(action, view)
             case Sweep():
                 gone = {"labels": dict.fromkeys(action.labels), "annotations": dict.fromkeys(action.annotations)}
                 body = {"metadata": {"uid": view.uid, **{kind: keys for kind, keys in gone.items() if keys}}}
@@ -95,6 +100,21 @@ class Acts:
         if action.cordon and others:
             self._log.info("cordon.shared", managers=others)
         return self._cluster.apply(view.name, body, manager=EVENTS, force=True)
+
+    def _set_taints(self, action: SetTaints, view: NodeView) -> dict[str, Any]:
+        document = write_taints(
+            self._cluster,
+            view.name,
+            view.uid,
+            event_type=action.event_type,
+            lift_startup=action.lift_startup is not None,
+            rules=self._taints,
+            domain=self._domain,
+        )
+        if action.lift_startup is not None:
+            self._log.info("startup_taint.lifted", key=self._taints.startup, because=action.lift_startup)
+        self._log.info("taints.changed", event_type=action.event_type)
+        return document
 
     def _clear_cordon(self, action: ClearCordon, view: NodeView) -> dict[str, Any]:
         body = {

@@ -46,7 +46,7 @@ class Board:
         self._sighting: Sighting | None = None
         self._hearing = Hearing()
         self._skew = 0.0
-        self._started = started
+        self.started = started
         self._at_most = at_most
         self._needed = needed
         self._attempts: dict[str, float] = {}
@@ -112,4 +112,4 @@ class Board:
         """Return all that health is judged by."""
         with self._lock:
             pulses = {name: Pulse(attempted=self._attempts.get(name), at_most=m) for name, m in self._at_most.items()}
-            return Signs(started=self._started, pulses=pulses, answers=dict(self._answers), needed=self._needed)
+            return Signs(started=self.started, pulses=pulses, answers=dict(self._answers), needed=self._needed)

@@ -7,8 +7,7 @@ when the API server has confirmed the cordon.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster_errors import (
@@ -18,32 +17,31 @@ from agent.clients.cluster_errors import (
     NodeMissing,
     NodeReplaced,
 )
-from agent.core.actions import Action, ApplyGroup, Group, Sweep
+from agent.core.actions import Action, ApplyGroup, NodeAction, Sweep
 from agent.core.labelling import MANAGERS, group_of
 from agent.core.node import NodeView, read_node
-from agent.core.reconcile import Known, Rules, Turn, reconcile
-from agent.core.refusal import Refusal, refused
+from agent.core.reconcile import reconcile
+from agent.core.refusal import refused
 from agent.daemon.acts import Acts
+from agent.daemon.errands import Errands
+from agent.daemon.herald import Herald
+from agent.daemon.looks import Looks
 from agent.daemon.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from datetime import datetime
 
     from agent.clients.cluster import Cluster
+    from agent.clients.imds import Imds
+    from agent.clients.switch_file import SwitchFile
+    from agent.core.known import Rules, Turn
     from agent.daemon.board import Board
+    from agent.daemon.clock import Clock
     from agent.daemon.metrics import Metrics
 
 ROUNDS = 12  # looks and actions in one turn; more means that somebody undoes what we do, so pause first
 SOON, LATE = 0.5, 60.0  # seconds: first and longest pause after a failure while nothing presses
 PRESSED = 5.0  # seconds: longest pause after a failure while an event waits for its cordon
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """Where the time comes from: monotonic seconds for intervals, UTC for deadlines."""
-
-    monotonic: Callable[[], float]
-    utc: Callable[[], datetime]
 
 
 def pause_after_failure(failures: int, *, pressed: bool, chance: float, retry_after: float | None = None) -> float:
@@ -63,19 +61,55 @@ class Loop:
     """Brings one node to what it should be, for ever."""
 
     def __init__(
-        self, *, cluster: Cluster, board: Board, rules: Rules, node: str, metrics: Metrics, log: Any, clock: Clock
+        self,
+        *,
+        cluster: Cluster,
+        board: Board,
+        rules: Rules,
+        node: str,
+        metrics: Metrics,
+        log: Any,
+        clock: Clock,
+        imds: Imds | None = None,
+        namespace: str = "imds-agent",
+        switch_file: SwitchFile | None = None,
+        kubernetes_events: bool = False,
     ) -> None:
-        """Own a node; nothing is read yet."""
+        """Own a node; nothing is read yet.
+
+        Args:
+            imds: whom events are approved to; None where nothing is approved.
+            namespace: where the Leases of budgets are.
+        """
         self._cluster = cluster
         self._board = board
         self._rules = rules
         self._node = node
         self._log = log
         self._clock = clock
-        self._metrics = metrics
-        self._acts = Acts(cluster, log, metrics, rules.labels.domain)
-        self._story = Story(log, metrics, rules)
-        self._refusals: dict[Group, Refusal] = {}
+        self._herald = Herald(cluster if kubernetes_events else None, metrics, log, clock)
+        self._looks = Looks(
+            cluster=cluster,
+            board=board,
+            rules=rules,
+            namespace=namespace,
+            switch_file=switch_file,
+            metrics=metrics,
+            log=log,
+            clock=clock,
+        )
+        self._acts = Acts(cluster, log, metrics, rules)
+        self._errands = Errands(
+            cluster=cluster,
+            imds=imds,
+            looks=self._looks,
+            rules=rules,
+            herald=self._herald,
+            metrics=metrics,
+            log=log,
+            clock=clock,
+        )
+        self._story = Story(log, metrics, rules, self._herald)
         self._view: NodeView | None = None
         self._written = "0"  # the resourceVersion of our last write: no look may be older
         self._look_at = 0.0
@@ -93,6 +127,11 @@ class Loop:
         self._board.attempted("loop", self._clock.monotonic())
         return pause
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last turn failed, so that its pause must be kept."""
+        return self._failures > 0
+
     def _failed(self, error: Exception) -> float:
         pressed = self._pressed()
         self._story.failed(self._node, error, self._failures)
@@ -107,23 +146,22 @@ class Loop:
     def _pressed(self) -> bool:
         return bool(self._board.facts().hearing.present())
 
-    def _known(self) -> Known:
-        facts = self._board.facts()
-        return Known(sighting=facts.sighting, hearing=facts.hearing, refusals=self._refusals)
-
     def _decide(self, view: NodeView) -> Turn:
         now, instant = self._now(), self._clock.monotonic()
-        return reconcile(self._known(), view, self._rules, now=now, instant=instant)
+        return reconcile(self._looks.known(), view, self._rules, now=now, instant=instant)
 
     def _turn(self) -> float:
+        self._looks.read_switch()
         due = self._clock.monotonic() >= self._look_at
         view, fresh = (self._look("full"), True) if self._view is None else (self._view, False)
         if due and not fresh:
             view, fresh = self._look("full" if view.full else "metadata"), True
         turn = self._decide(view)
         for _ in range(ROUNDS):
-            if turn.look:
+            if turn.look in ("full", "quorum"):
                 view, fresh = self._look(turn.look), True
+            elif turn.look:
+                self._looks.look(turn.look, view)
             elif turn.actions and not fresh:
                 view, fresh = self._look("full"), True
             elif turn.actions:
@@ -138,7 +176,8 @@ class Loop:
         instant = self._clock.monotonic()
         self._view = view
         if turn.plan is not None:
-            self._story.told(self._known(), view, turn, utc=self._now(), instant=instant)
+            self._story.told(self._looks.known(), view, turn, utc=self._now(), instant=instant)
+            self._herald.flush(view)
         self._board.events_wanted_by_mark(marked=f"{self._rules.labels.domain}/events" in view.annotations)
         pause = turn.pause * (random.uniform(0.8, 1.2) if turn.pause > 30 else 1.0)  # noqa: S311 - a fleet in step
         self._look_at = instant + pause
@@ -170,13 +209,13 @@ class Loop:
         Raises:
             ClusterError: not all was done.
         """
-        self._story.acting(self._known(), view, turn, self._now())
+        self._story.acting(self._looks.known(), view, turn, self._now())
         undone: ClusterRefused | None = None
         for action in turn.actions:
             if undone and not isinstance(action, (ApplyGroup, Sweep)):
                 continue
             try:
-                view = self._acts.carry_out(action, view)
+                view = self._carry_out(action, view)
             except ClusterRefused as refusal:
                 if refusal.lacks_right:
                     raise
@@ -193,6 +232,12 @@ class Loop:
             raise undone
         return view
 
+    def _carry_out(self, action: Action, view: NodeView) -> NodeView:
+        if isinstance(action, NodeAction):
+            return self._acts.carry_out(action, view)
+        self._errands.run(action, view)
+        return view
+
     def _left_out(self, action: Action, view: NodeView, refusal: ClusterRefused) -> bool:
         """Leave out what admission refused of a group; returns False where that is not ours to decide."""
         group = group_of(action, self._rules.labels.domain)
@@ -202,6 +247,7 @@ class Loop:
         keys = [*(ours.labels | ours.annotations if ours else ())]
         keys += [*action.written.labels, *action.written.annotations] if isinstance(action, ApplyGroup) else []
         now = self._clock.monotonic()
-        self._refusals[group] = refused(self._refusals.get(group), refusal.message, keys, now)
-        self._story.refused(group, self._refusals[group], refusal)
+        refusals = self._looks.refusals
+        refusals[group] = refused(refusals.get(group), refusal.message, keys, now)
+        self._story.refused(group, refusals[group], refusal)
         return True

@@ -10,12 +10,19 @@ from prometheus_client.registry import Collector
 
 from agent import __version__
 from agent.core.events import EVENT_TYPES
+from agent.core.switch import Switch
 
-PLANS = ("idle", "notify", "cordon", "release")
+PLANS = ("idle", "notify", "cordon", "drain", "release")
 STATUSES = ("Scheduled", "Started", "other")
 # From one API request on an idle server to the 1.2 s budget, and on to what an outage costs.
 SECONDS = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+LONG = (1, 3, 10, 30, 60, 120, 300, 600, 900, 1800, 3600)
 NOTICE = (0, 10, 30, 60, 300, 600, 900, 1800, 3600, 86400, 604800)
+
+
+def positions(switch: Switch) -> dict[str, str]:
+    """Return the switch's positions by name, as log and metrics show them."""
+    return {name: getattr(switch.effective(), name) for name in ("cordon", "drain", "approve", "labels")}
 
 
 class Metrics:
@@ -53,7 +60,41 @@ class Metrics:
         self.policy = Gauge(
             "imds_agent_own_node_policy_enforced", "1 if the policy holds, 0 if not, -1 unknown.", registry=registry
         )
+        self.evictions = Counter(
+            "imds_agent_evictions", "Pods asked to leave, and what came of it.", ("how", "outcome"), registry=registry
+        )
+        self.drains = Counter("imds_agent_drains", "Drains by how they ended.", ("result",), registry=registry)
+        self.pods_left = Gauge("imds_agent_pods_left", "Pods that a drain has yet to move.", registry=registry)
+        self.drain_seconds = Histogram(
+            "imds_agent_drain_seconds", "From a drain's beginning to its end.", buckets=LONG, registry=registry
+        )
+        self.margin_seconds = Histogram(
+            "imds_agent_drain_margin_seconds", "From a drain's end to NotBefore.", buckets=NOTICE, registry=registry
+        )
+        self.approvals = Counter(
+            "imds_agent_approvals", "Approvals and what came of it.", ("outcome",), registry=registry
+        )
+        self.budget_waiting = Gauge("imds_agent_budget_waiting", "1 while waiting for a place.", registry=registry)
+        self.unbudgeted = Counter("imds_agent_unbudgeted", "Drains that could not wait for a place.", registry=registry)
+        self.skew = Gauge(
+            "imds_agent_clock_skew_seconds", "The service's clock less the node's own.", registry=registry
+        )
+        self.switch = Gauge(
+            "imds_agent_switch", "1 for each switch's position.", ("switch", "position"), registry=registry
+        )
+        self.switch_readable = Gauge("imds_agent_switch_readable", "0 while its file is broken.", registry=registry)
+        self.told = Counter(
+            "imds_agent_kubernetes_events", "Kubernetes Events by outcome.", ("outcome",), registry=registry
+        )
         self.policy.set(-1)
+        for how in ("evict", "delete"):
+            for outcome in ("accepted", "gone", "refused", "busy"):
+                self.evictions.labels(how, outcome)
+        for result in ("done", "failed", "stopped"):
+            self.drains.labels(result)
+        for outcome in ("sent", "failed"):
+            self.approvals.labels(outcome)
+        self.set_switch(Switch(), readable=True)
         for plan in PLANS:
             self.plan.labels(plan).set(0)
         for group in ("facts", "tags"):
@@ -66,6 +107,13 @@ class Metrics:
         """Show one plan as the one in force."""
         for name in PLANS:
             self.plan.labels(name).set(name == plan)
+
+    def set_switch(self, switch: Switch, *, readable: bool) -> None:
+        """Show the switch as it is in force."""
+        self.switch_readable.set(readable)
+        for name, found in positions(switch).items():
+            for position in ("on", "hold", "release"):
+                self.switch.labels(name, position).set(found == position)
 
     def set_events(self, counted: dict[tuple[str, str], int]) -> None:
         """Show how many events of each type and status there are; unknown words count as "other"."""

@@ -13,11 +13,13 @@ from agent import __version__
 from agent.clients.cluster import Cluster
 from agent.clients.cluster_errors import ClusterError, ClusterRefused
 from agent.clients.imds import DEADLINE
+from agent.clients.switch_file import SwitchFile
 from agent.core.health import Health, health
 from agent.core.labels import own_key
 from agent.core.node import read_node
 from agent.daemon.board import Board
-from agent.daemon.loop import LATE, Clock, Loop
+from agent.daemon.clock import Clock
+from agent.daemon.loop import LATE, Loop
 from agent.daemon.metrics import Ages, Metrics
 from agent.daemon.partners import access, imds_client
 from agent.daemon.pollers import EventsPoller, InstancePoller
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 POLICY = "own-node"  # in the name of the policy that we ship, and so in the words in which it refuses
+SWITCH = 5.0  # seconds between two looks at the switch; kubelet itself takes a minute to bring a ConfigMap up to date
 SELF_TEST = "imds-agent-self-test"  # field manager of the dry run; it never writes anything
 TURN = 120.0  # seconds: longest turn, twelve requests at their time-outs
 
@@ -147,6 +150,10 @@ class Daemon:
             metrics=self._metrics,
             log=self._log,
             clock=clock,
+            imds=self._imds,
+            namespace=settings.namespace,
+            switch_file=SwitchFile(settings.switch_file) if settings.switch_file else None,
+            kubernetes_events=settings.kubernetes_events,
         )
         self._jitter(node)
         test_at, tested = 0.0, False
@@ -158,7 +165,9 @@ class Daemon:
                 tested, test_at = self._test_policy(node), time.monotonic() + settings.node_interval
                 gc.collect()
                 gc.freeze()  # what start-up made stays for ever: no collection need look at it again
-            board.wait(pause)
+            # A turn in between asks nobody anything; it reads the switch.
+            looks_at_switch = settings.switch_file is not None and not loop.failing
+            board.wait(min(pause, SWITCH) if looks_at_switch else pause)
 
     def _jitter(self, node: str) -> None:
         """Wait a while on a node that has its labels already: a fleet that is rolled out must not march in step."""

@@ -9,15 +9,20 @@ from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissi
 from agent.core.actions import ApplyMark, Group
 from agent.core.events import ScheduledEvent, event_key
 from agent.core.labels import own_key
-from agent.core.maintenance import Cordon, Notify, Plan, Release, decide, own_events
-from agent.core.reconcile import Known, Rules, Turn, vm_name
+from agent.core.maintenance import Cordon, Drain, Notify, Plan, Release, own_events
+from agent.core.marking import vm_name
+from agent.core.policy import decide
+from agent.daemon.progress import Progress
 from agent.log import say_fault
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from agent.core.known import Known, Rules, Turn
+    from agent.core.mark import MarkedEvent
     from agent.core.node import NodeView
     from agent.core.refusal import Refusal
+    from agent.daemon.herald import Herald
     from agent.daemon.metrics import Metrics
 
 SAY_AGAIN = 20  # failures in a row between two warnings: once at first, then about every quarter of an hour
@@ -31,15 +36,18 @@ def plan_name(plan: Plan) -> str:
 class Story:
     """Remembers what was said last, so that nothing is said twice."""
 
-    def __init__(self, log: Any, metrics: Metrics, rules: Rules) -> None:
+    def __init__(self, log: Any, metrics: Metrics, rules: Rules, herald: Herald) -> None:
         """Begin with nothing said."""
         self._log = log
+        self._herald = herald
+        self._progress = Progress(log, metrics, herald)
         self._metrics = metrics
         self._rules = rules
         self._told: set[tuple[str, str, str]] = set()
         self._confirmed: set[str] = set()
         self._said: dict[str, object] = {}
         self._failing = False
+        self._ours: str = ""  # ids of the events for which the node was cordoned when we last looked
 
     def _new(self, subject: str, value: object) -> bool:
         changed = self._said.get(subject) != value
@@ -53,11 +61,14 @@ class Story:
         if turn.override:
             self._metrics.overrides.inc()
             self._log.warning("cordon.overridden", node=view.name, because="somebody made the node schedulable")
+            self._herald.node(
+                "CordonOverridden", "Somebody made the node schedulable during an event: so it stays", "", warning=True
+            )
         if turn.plan is None or not any(isinstance(action, ApplyMark) for action in turn.actions):
             return
         plan, facts = turn.plan, {"node": view.name, "plan": plan_name(turn.plan)}
         match plan:
-            case Cordon():
+            case Cordon() | Drain():
                 ids = [event.id for event in plan.mark.events if event.cordons]
                 new = self._new("wanted", tuple(ids))
                 if (
@@ -90,12 +101,19 @@ class Story:
             self._metrics.labels.labels(group).set(kinds[group])
             refusal = known.refusals.get(group)
             self._metrics.refused.labels(group).set(refusal is not None and refusal.until > instant)
-        marks = plan.mark.events if isinstance(plan, (Cordon, Notify)) else ()
+        marks = plan.mark.events if isinstance(plan, (Cordon, Drain, Notify)) else ()
         self._metrics.override.set(any(event.overridden for event in marks))
-        if isinstance(plan, Cordon) and view.unschedulable:
-            self._confirm(known, [event.id for event in marks if event.cordons], view.name, instant)
-            if plan.waiting_for and self._new("waiting", plan.waiting_for):
-                self._log.info("node.release_waiting", node=view.name, because=plan.waiting_for)
+        self._progress.told(turn, own, view.name, utc=utc, instant=instant)
+        if isinstance(plan, (Cordon, Drain)) and view.unschedulable:
+            self._confirm(known, [event for event in marks if event.cordons], view.name, instant)
+        if (
+            isinstance(plan, Cordon)
+            and view.unschedulable
+            and plan.waiting_for
+            and self._new("waiting", plan.waiting_for)
+        ):
+            self._log.info("node.release_waiting", node=view.name, because=plan.waiting_for)
+        self._tell_end(plan, view)
         cordoned = bool(view.unschedulable) if view.full else None
         state = (plan_name(plan), cordoned, tuple(hold.who for hold in turn.holds))
         if cordoned is not None and self._new("state", state):
@@ -103,6 +121,19 @@ class Story:
         present = {event_key(event.id) for event in own}
         self._told = {key for key in self._told if key[0] in present}
         self._confirmed &= present | {event_key(event.id) for event in marks}  # gone, but not yet given back
+
+    def _tell_end(self, plan: Plan, view: NodeView) -> None:
+        """Tell others once that the node is theirs again, or that somebody else keeps it."""
+        if isinstance(plan, (Cordon, Drain)) and view.unschedulable:
+            self._ours = ", ".join(event.id for event in plan.mark.events if event.cordons)
+        elif self._ours and view.full and not isinstance(plan, (Cordon, Drain, Release)):
+            overridden = isinstance(plan, Notify) and any(event.overridden for event in plan.mark.events)
+            if view.unschedulable:
+                text = "Our events are over; the node stays cordoned, since somebody else wants it so"
+                self._herald.node("CordonHandedOver", text, self._ours)
+            elif not overridden:
+                self._herald.node("NodeReleased", "Schedulable again: our events are over", self._ours)
+            self._ours = ""
 
     def _tell_event(self, event: ScheduledEvent, utc: datetime) -> None:
         decision = decide(event, self._rules.events, utc)
@@ -123,18 +154,20 @@ class Story:
             duration=event.duration,
             source=event.source,
             decision=decision.do,
+            rule=decision.rule,
             because=decision.because,
         )
 
-    def _confirm(self, known: Known, event_ids: list[str], node: str, instant: float) -> None:
-        for event_id in event_ids:
-            key = event_key(event_id)
+    def _confirm(self, known: Known, events: list[MarkedEvent], node: str, instant: float) -> None:
+        for event in events:
+            key = event_key(event.id)
             seen = known.hearing.first_seen.get(key)
             if key in self._confirmed or seen is None:
                 continue
             self._confirmed.add(key)
             self._metrics.cordon_seconds.observe(instant - seen)
-            self._log.info("node.cordoned", node=node, event_id=event_id, seconds=round(instant - seen, 3))
+            self._log.info("node.cordoned", node=node, event_id=event.id, seconds=round(instant - seen, 3))
+            self._herald.node("NodeCordoned", f"Cordoned for {event.type} {event.id}", event.id)
 
     def failed(self, node: str, error: Exception, failures: int) -> None:
         """Say that a turn failed: at first, and now and then while it goes on."""

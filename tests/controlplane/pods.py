@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.controlplane.cluster import Cluster
 
 LOOK = 0.2  # seconds between two looks
+ENDING = "test/ending"  # annotation of one pod: how many seconds it takes to end, `never` for a hung one
 NOT_FOUND = 404
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 class PodActor:
     """Looks at the pods of its nodes every so often, in a thread of its own, and does what their kubelets would.
 
+    A pod takes `ending` seconds to end, or what its annotation `test/ending` says, at most the grace it was given: then it is
+    killed. One that ends `never` outlives even that. Of one that a finalizer holds the object stays, without work in it.
     It works as an admin: what kubelets may do to pods is not what our tests are about.
     """
 
@@ -34,6 +37,7 @@ class PodActor:
         self.ending = ending
         self.stopping = threading.Event()
         self.asked: dict[str, float] = {}  # by uid, monotonic: when a pod was first seen to be deleted
+        self.ended: set[str] = set()  # by uid: kubelet has done its part
         self.thread = threading.Thread(target=self._run, name="pods", daemon=True)
         self.thread.start()
 
@@ -68,13 +72,26 @@ class PodActor:
         metadata = pod["metadata"]
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
         if "deletionTimestamp" in metadata:
-            first = self.asked.setdefault(metadata["uid"], time.monotonic())
-            grace = metadata.get("deletionGracePeriodSeconds", 0)
-            if time.monotonic() - first >= min(grace, self.ending):
-                end = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
-                accept_gone(session.raw("DELETE", path, end))
+            if metadata["uid"] not in self.ended and self._is_over(metadata):
+                self._end(session, path, pod)
         elif pod["status"].get("phase") == "Pending":
             accept_gone(session.raw("PATCH", f"{path}/status", {"status": running(pod)}, content_type=STRATEGIC))
+
+    def _is_over(self, metadata: dict[str, Any]) -> bool:
+        since = time.monotonic() - self.asked.setdefault(metadata["uid"], time.monotonic())
+        wanted = metadata.get("annotations", {}).get(ENDING, self.ending)
+        if wanted == "never":
+            return False
+        return since >= min(metadata.get("deletionGracePeriodSeconds", 0), float(wanted))
+
+    def _end(self, session: ApiSession, path: str, pod: dict[str, Any]) -> None:
+        """Report the containers' end where somebody will see it, then let the object go."""
+        metadata = pod["metadata"]
+        if metadata.get("finalizers"):
+            accept_gone(session.raw("PATCH", f"{path}/status", {"status": ended(pod)}, content_type=STRATEGIC))
+        end = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
+        accept_gone(session.raw("DELETE", path, end))
+        self.ended.add(metadata["uid"])
 
 
 def accept_gone(response: requests.Response) -> None:
@@ -103,6 +120,26 @@ def running(pod: dict[str, Any]) -> dict[str, Any]:
                 "ready": True,
                 "restartCount": 0,
                 "state": {"running": {"startedAt": now}},
+            }
+            for container in pod["spec"]["containers"]
+        ],
+    }
+
+
+def ended(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return the status of this pod with all its containers ended in peace."""
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}
+    return {
+        "phase": "Succeeded",
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "imageID": "",
+                "ready": False,
+                "restartCount": 0,
+                "state": {"running": None, "terminated": done},
             }
             for container in pod["spec"]["containers"]
         ],

@@ -7,12 +7,13 @@ from typing import Any
 from agent.core.events import EventDocument, ScheduledEvent
 from agent.core.hearing import Hearing, heard
 from agent.core.instance import Instance, Tag
+from agent.core.known import Known, Rules, Turn
 from agent.core.labelling import written
 from agent.core.labels import DOMAIN, LabelPolicy
 from agent.core.mark import Mark, MarkedEvent, mark_text
 from agent.core.node import EVENTS, FACTS, TAGS, NodeView, read_node
 from agent.core.placement import Placement
-from agent.core.reconcile import Known, Rules, Turn, reconcile
+from agent.core.reconcile import reconcile
 from agent.core.sighting import ENOUGH, Sighting
 
 P = DOMAIN
@@ -194,11 +195,11 @@ def turn(
     rules: Rules | None = None,
     now: datetime = NOW,
     instant: float | None = None,
-    refusals: Mapping[Any, Any] | None = None,
     silent: bool = False,
+    **more: Any,
 ) -> Turn:
     """Decide once, by default at the instant of the last good events document; `silent`: IMDS never said who we are."""
     heard_of = heard_of or showing()
-    known = Known(sighting=None if silent else vm or sighting(), hearing=heard_of, refusals=refusals or {})
+    known = Known(sighting=None if silent else vm or sighting(), hearing=heard_of, **more)
     at = instant if instant is not None else heard_of.last_good or 0.0
     return reconcile(known, view, rules or Rules(), now=now, instant=at)

@@ -1,17 +1,19 @@
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 import pytest
 
 from agent.core.hearing import Hearing
 from agent.core.maintenance import (
+    HELD,
     Cordon,
-    Decision,
+    Drain,
     Idle,
+    Limits,
     Notify,
-    Policy,
     Release,
-    decide,
+    draining,
     is_over,
+    judged,
     marked,
     next_over,
     obstacle,
@@ -20,6 +22,7 @@ from agent.core.maintenance import (
     plan,
 )
 from agent.core.mark import Mark
+from agent.core.policy import DEFAULT_RULES, Policy, Rule
 from tests.core.builders import NAME, NOW, document, event, hearing, mark, marked_event, showing, vanished
 
 POLICY = Policy()
@@ -30,52 +33,6 @@ def planned(standing=None, heard_of=None, **more):
     given = {"vm_name": NAME, "ready": True, "cordoned_before": False, "policy": POLICY, "now": NOW}
     heard_of = heard_of or showing()
     return plan(mark=standing, hearing=heard_of, **{**given, "instant": heard_of.last_good or 0.0, **more})
-
-
-# What an event is worth (DESIGN 4.2).
-
-
-@pytest.mark.parametrize("kind", ["Reboot", "Redeploy", "Preempt", "Terminate"])
-@pytest.mark.parametrize("status", ["Scheduled", "Started"])
-def test_an_event_that_stops_the_vm_is_worth_a_cordon(kind, status):
-    assert decide(event(kind=kind, status=status), POLICY, NOW) == Decision(do="cordon", because=f"{kind} stops the VM")
-
-
-def test_an_unknown_type_is_worth_a_cordon():
-    assert decide(event(kind="Relocate"), POLICY, NOW) == Decision(
-        do="cordon", because="type 'Relocate' is not known: better safe"
-    )
-
-
-@pytest.mark.parametrize(
-    ("duration", "do"), [(0, "notify"), (5, "notify"), (29, "notify"), (30, "cordon"), (None, "cordon")]
-)
-def test_a_freeze_known_to_be_shorter_than_thirty_seconds_is_told_and_any_other_cordoned_for(duration, do):
-    assert decide(event(kind="Freeze", duration=duration), POLICY, NOW).do == do
-
-
-def test_a_short_duration_excuses_no_other_type():
-    assert decide(event(kind="Reboot", duration=1), POLICY, NOW).do == "cordon"
-
-
-@pytest.mark.parametrize("status", ["Pondering", "Pending", ""])
-def test_an_unknown_status_is_told(status):
-    assert decide(event(status=status), POLICY, NOW) == Decision(do="notify", because=f"status {status!r} is not known")
-
-
-@pytest.mark.parametrize(("minutes", "do"), [(59, "cordon"), (60, "cordon"), (61, "notify"), (4320, "notify")])
-def test_an_event_is_cordoned_for_an_hour_ahead_and_only_told_before(minutes, do):
-    assert decide(event(not_before=NOW + timedelta(minutes=minutes)), POLICY, NOW).do == do
-
-
-def test_the_reason_names_the_time():
-    because = decide(event(**LATER), POLICY, NOW).because
-    assert because == "not before 2026-04-14 12:00:00Z: too early to cordon"
-
-
-@pytest.mark.parametrize("more", [{"not_before": None}, {"status": "Started", **LATER}])
-def test_an_event_without_a_date_or_already_started_is_due(more):
-    assert decide(event(**more), POLICY, NOW).do == "cordon"
 
 
 # Is it ours (DESIGN 4.1)?
@@ -133,7 +90,9 @@ def test_an_id_in_another_case_is_the_same_event_and_keeps_the_marks_spelling():
 
 
 def test_an_id_that_is_repeated_is_one_event():
-    assert marked(None, (event("E1"), event("e1", status="Started")), POLICY, NOW) == (marked_event(started=True),)
+    assert marked(None, (event("E1"), event("e1", status="Started")), POLICY, Limits(), NOW) == (
+        marked_event(started=True),
+    )
 
 
 def test_the_mark_lists_events_in_a_stable_order():
@@ -201,6 +160,7 @@ OBSTACLES = [
     ({"vm_name": None}, "the VM's name is not known yet"),
     ({"instant": 1015.1}, "IMDS has not said lately that no event is left"),
     ({"ready": False}, "the node is not Ready"),
+    ({"taken_by": "kured"}, "kured is taking the node down"),
 ]
 
 
@@ -288,11 +248,170 @@ def test_the_next_end_is_told_in_seconds_and_only_of_events_that_are_absent_and_
     assert next_over(mark(marked_event("E1")), later, Policy()) is None
 
 
-@pytest.mark.parametrize("year", [1, 9999])
-def test_a_date_at_the_end_of_the_calendar_is_no_fault(year):
-    far = event(not_before=datetime(year, 1, 1, tzinfo=timezone.utc))
-    assert decide(far, POLICY, NOW).do == ("cordon" if year == 1 else "notify")
+# Drain (4.4): when it begins, for how long, and what ends it.
+
+DRAINING = Policy(rules={**DEFAULT_RULES, "Reboot": Rule(do="drain"), "Freeze": Rule(do="drain")})
+SOON = {"not_before": NOW + timedelta(minutes=5)}
 
 
-def test_a_preempt_is_never_too_early_to_cordon_for():
-    assert decide(event(kind="Preempt", **LATER), POLICY, NOW).do == "cordon"
+def drained(*events, **flags):
+    return mark(*(events or (marked_event(do="drain"),)), **flags)
+
+
+def test_an_event_that_is_to_be_drained_for_makes_a_drain_with_the_first_deadline():
+    later = event("E2", not_before=NOW + timedelta(minutes=6))
+    chosen = planned(None, showing(event("E1", **SOON), later), policy=Policy(rules=DRAINING.rules, drain_before=600))
+    assert chosen == Drain(
+        mark=mark(marked_event("E1", do="drain"), marked_event("E2", do="drain")),
+        deadline=SOON["not_before"],
+        keys=frozenset({"e1", "e2"}),
+    )
+
+
+def test_a_drain_without_a_time_has_no_deadline():
+    assert planned(None, showing(event(not_before=None)), policy=DRAINING).deadline is None
+
+
+def test_before_its_time_a_drain_is_a_cordon_and_the_pods_decide_when_that_is():
+    shown = showing(event(not_before=NOW + timedelta(minutes=15)))
+    assert planned(None, shown, policy=DRAINING) == Cordon(mark=mark())
+    assert isinstance(planned(mark(), shown, policy=DRAINING, limits=Limits(drain_need=600)), Drain)
+    assert isinstance(planned(mark(), shown, policy=DRAINING, limits=Limits(at_once=frozenset({"e1"}))), Drain)
+
+
+def test_a_drain_that_began_goes_on_when_its_event_is_put_off():
+    put_off = showing(event(not_before=NOW + timedelta(minutes=50)))
+    standing = drained(marked_event(do="drain", drain="begun"))
+    assert planned(standing, put_off, policy=DRAINING).mark == standing
+
+
+def test_nothing_is_drained_once_the_event_has_started_and_an_unfinished_drain_has_failed():
+    started = showing(event(status="Started"))
+    for before, after in (("begun", "failed"), ("done", "done"), (None, None), ("failed", "failed")):
+        standing = drained(marked_event(do="drain", drain=before))
+        expected = drained(marked_event(do="drain", drain=after, started=True))
+        assert planned(standing, started, policy=DRAINING) == Cordon(mark=expected)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("begun", "stopped"), ("done", "stopped"), ("failed", "failed"), (None, None)]
+)
+def test_a_drain_that_the_policy_no_longer_wants_is_stopped_and_the_cordon_stays(before, after):
+    standing = drained(marked_event(do="drain", drain=before))
+    assert planned(standing, showing(event(**SOON))) == Cordon(mark=mark(marked_event(drain=after)))
+
+
+def test_a_policy_that_came_to_ignore_an_event_takes_no_cordon_back_and_marks_no_new_event():
+    ignoring = Policy(rules={"Reboot": Rule(do="ignore"), "other": Rule(do="cordon")})
+    assert planned(mark(), showing(event()), policy=ignoring) == Cordon(mark=mark())
+    assert planned(None, showing(event()), policy=ignoring) == Idle()
+    told = mark(marked_event(do="notify"))
+    assert planned(told, showing(event()), policy=ignoring) == Notify(mark=told)
+
+
+def test_an_override_stops_the_drain():
+    assert overridden(drained(marked_event(do="drain", drain="begun"))) == drained(
+        marked_event(do="drain", drain="stopped", overridden=True)
+    )
+    standing = drained(marked_event(do="drain", drain="stopped", overridden=True))
+    assert planned(standing, showing(event(**SOON)), policy=DRAINING) == Notify(mark=standing)
+
+
+def test_events_that_vanished_drain_nothing():
+    standing = drained(marked_event(do="drain", drain="begun"))
+    assert planned(standing, vanished(event(), until=30), policy=DRAINING) == Cordon(mark=standing)
+
+
+def test_only_what_is_shown_scheduled_and_cordoned_for_drains():
+    own = (event("E1"), event("E2", status="Started"), event("E3"), event("E4"))
+    events = (
+        marked_event("E1", do="drain"),
+        marked_event("E2", do="drain"),
+        marked_event("E3", do="drain", overridden=True),
+        marked_event("E4", do="cordon"),
+    )
+    assert [each.id for each in draining(events, own, Limits())] == ["E1"]
+    assert draining(events, own, Limits(drain="hold")) == ()
+    assert draining(events, own, Limits(cordon="hold")) == ()
+
+
+def test_what_another_version_wrote_into_the_mark_stays_through_every_plan():
+    more = (("new", "1"),)
+    standing = mark(more=more)
+    assert planned(standing, showing(event())).mark.more == more
+    assert planned(standing, vanished(event()), ready=False).mark.more == more
+    told = mark(marked_event(do="notify"), more=more)
+    assert planned(told, showing(event(**LATER))).mark.more == more
+    both = mark(marked_event("E1"), marked_event("E2", do="notify"), more=more)
+    shown = (event("E1"), event("E2", **LATER))
+    known = hearing((0, document(*shown)), (1, document(shown[1])), (61, document(shown[1])))
+    assert planned(both, known).mark.more == more
+
+
+# The switch and the budget of freezes limit what the policy wants.
+
+
+def test_with_cordons_on_hold_nothing_new_is_cordoned_for_and_nothing_is_given_back():
+    hold = Limits(cordon="hold")
+    assert planned(None, showing(event()), limits=hold) == Notify(mark=mark(marked_event(do="notify")))
+    assert planned(mark(), vanished(event()), limits=hold) == Cordon(mark=mark(), waiting_for=HELD)
+    both = planned(mark(), showing(event("E1"), event("E2")), limits=hold)
+    assert both == Cordon(mark=mark(marked_event("E1"), marked_event("E2", do="notify")), waiting_for=HELD)
+    told = mark(marked_event(do="notify"))
+    assert planned(told, vanished(event()), limits=hold) == Release(mark=None, cordoned=False)
+    assert planned(told, showing(event())) == Cordon(mark=mark())  # on again
+
+
+def test_a_released_switch_takes_our_cordons_back_although_the_event_lasts():
+    release = Limits(cordon="release")
+    told = mark(marked_event(do="notify"))
+    assert planned(mark(), showing(event()), limits=release) == Release(mark=told, cordoned=True)
+    assert planned(mark(), showing(event()), limits=release, ready=False) == Release(mark=told, cordoned=True)
+    assert planned(told, showing(event()), limits=release) == Notify(mark=told)
+    assert planned(None, showing(event()), limits=release) == Notify(mark=told)
+    assert planned(mark(), vanished(event()), limits=release) == Release(mark=None, cordoned=True)
+    begun = drained(marked_event(do="drain", drain="begun"))
+    after = Release(mark=mark(marked_event(do="notify", drain="stopped")), cordoned=True)
+    assert planned(begun, showing(event()), limits=release, policy=DRAINING) == after
+
+
+def test_a_drain_on_hold_waits_and_a_released_one_is_a_cordon():
+    standing = drained(marked_event(do="drain", drain="begun"))
+    shown = showing(event(**SOON))
+    assert planned(standing, shown, policy=DRAINING, limits=Limits(drain="hold")) == Cordon(mark=standing)
+    stopped = mark(marked_event(do="cordon", drain="stopped"))
+    assert planned(standing, shown, policy=DRAINING, limits=Limits(drain="release")) == Cordon(mark=stopped)
+    assert isinstance(planned(stopped, shown, policy=DRAINING), Drain)  # on again
+
+
+def test_a_freeze_waits_for_its_place_and_keeps_the_cordon_that_it_has():
+    freeze = event(kind="Freeze")
+    full = Limits(freeze=False)
+    told = mark(marked_event(kind="Freeze", do="notify"))
+    assert planned(None, showing(freeze), limits=full) == Notify(mark=told)
+    assert planned(told, showing(freeze)) == Cordon(mark=mark(marked_event(kind="Freeze")))
+    standing = mark(marked_event(kind="Freeze"))
+    assert planned(standing, showing(freeze), limits=full) == Cordon(mark=standing)
+    assert planned(None, showing(event()), limits=full) == Cordon(mark=mark())
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(cordon="hold"), "cordons are switched to hold"),
+        (Limits(cordon="release"), "cordons are switched to release"),
+        (Limits(drain="release"), "drains are switched off"),
+        (Limits(freeze=False), "no place is free in the budget of freezes"),
+    ],
+)
+def test_a_limit_is_named_where_the_decision_is_explained(limits, told):
+    assert told in judged(event(kind="Freeze", **SOON), DRAINING, limits, NOW).because
+    assert told not in judged(event(kind="Freeze", **SOON), DRAINING, Limits(), NOW).because
+
+
+def test_a_switched_off_drain_ahead_is_not_promised():
+    ahead = event(not_before=NOW + timedelta(minutes=30))
+    decision = judged(ahead, DRAINING, Limits(drain="release"), NOW)
+    assert (decision.do, decision.ultimately) == ("cordon", "cordon")
+    days = judged(event(**LATER), DRAINING, Limits(drain="release"), NOW)
+    assert (days.do, days.ultimately) == ("notify", "cordon")

@@ -2,8 +2,9 @@ import pytest
 
 from agent.core.actions import ApplyGroup, ApplyMark, ClearCordon, HandOver, Sweep
 from agent.core.hearing import Hearing
-from agent.core.maintenance import Idle, Release
+from agent.core.maintenance import Cordon, Idle, Release
 from agent.core.node import HANDOVER, ORPHANED, Hold
+from agent.core.switch import Switch
 from tests.core.builders import (
     EVENTS_KEY,
     HOLD_KEY,
@@ -147,18 +148,40 @@ def test_a_hold_that_was_taken_back_before_the_end_holds_nothing():
     assert turn(seen(cordoned()), OVER).actions == (WITHDRAW,)
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        cordoned(None, managed("argocd", cordon=True)),
-        cordoned(taints=[{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]),
-        cordoned(annotations={"weave.works/kured-reboot-in-progress": "x"}),
-    ],
-)
-def test_another_agent_that_takes_the_node_down_keeps_it_cordoned(sent):
-    handed, withdrawn = turn(seen(sent), OVER).actions
+def test_another_applier_that_wants_the_cordon_gets_it():
+    handed, withdrawn = turn(seen(cordoned(None, managed("argocd", cordon=True))), OVER).actions
     assert isinstance(handed, HandOver)
     assert withdrawn == WITHDRAW
+
+
+PASSING = {
+    "cluster-autoscaler (taint ToBeDeletedByClusterAutoscaler)": {
+        "taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]
+    },
+    "kured (annotation weave.works/kured-reboot-in-progress)": {
+        "annotations": {"weave.works/kured-reboot-in-progress": "x"}
+    },
+}
+
+
+@pytest.mark.parametrize("who", PASSING)
+def test_while_another_agents_passing_mark_stands_the_node_waits_under_our_own(who):
+    waiting = turn(seen(cordoned(**PASSING[who])), OVER)
+    assert waiting.actions == ()
+    assert waiting.plan == Cordon(mark=mark(), waiting_for=f"{who} is taking the node down")
+    assert turn(seen(cordoned()), OVER).actions == (WITHDRAW,)  # the mark is gone: so is our cordon
+
+
+def test_a_passing_mark_beside_a_hold_is_handed_over_like_the_hold():
+    both = cordoned(annotations={**HELD, "weave.works/kured-reboot-in-progress": "x"})
+    handed, withdrawn = turn(seen(both), OVER).actions
+    assert isinstance(handed, HandOver)
+    assert withdrawn == WITHDRAW
+
+
+def test_a_switch_that_takes_cordons_back_leaves_a_passing_mark_its_cordon():
+    taken = turn(seen(cordoned(**PASSING[next(iter(PASSING))])), OVER, switch=Switch(cordon="release"))
+    assert [type(action) for action in taken.actions] == [HandOver, ApplyMark]
 
 
 def test_an_agent_killed_between_handing_over_and_withdrawing_goes_on_where_it_stopped():

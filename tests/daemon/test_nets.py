@@ -7,9 +7,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from agent.clients.cluster import Access, Cluster
-from agent.core.reconcile import Rules
+from agent.core.known import Rules
 from agent.daemon.board import Board
-from agent.daemon.loop import Clock, Loop
+from agent.daemon.clock import Clock
+from agent.daemon.loop import Loop
 from agent.daemon.metrics import Metrics
 from agent.daemon.pollers import Trouble, skew
 from agent.log import set_up

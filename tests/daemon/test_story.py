@@ -5,8 +5,11 @@ from datetime import timedelta
 from prometheus_client import generate_latest
 
 from agent.clients.cluster_errors import ClusterRefused, ClusterUnavailable, NodeMissing
-from agent.core.reconcile import Known, Rules, reconcile
+from agent.core.known import Known, Rules
+from agent.core.reconcile import reconcile
 from agent.core.refusal import Refusal
+from agent.daemon.clock import Clock
+from agent.daemon.herald import Herald
 from agent.daemon.metrics import Metrics
 from agent.daemon.story import SAY_AGAIN, Story
 from tests.core.builders import (
@@ -27,13 +30,15 @@ from tests.core.builders import (
 )
 from tests.daemon.partners import Log
 
+CLOCK = Clock(monotonic=lambda: 0.0, utc=lambda: NOW)
+
 
 class Teller:
     """A story, what it wrote, and turns to tell it."""
 
     def __init__(self) -> None:
         self.log, self.metrics = Log(), Metrics()
-        self.story = Story(self.log.logger, self.metrics, Rules())
+        self.story = Story(self.log.logger, self.metrics, Rules(), Herald(None, self.metrics, self.log.logger, CLOCK))
 
     def turn(self, sent, heard=None, *, acts: bool = False, instant: float = 0.0, utc=NOW, **known) -> list[str]:
         """Tell one turn that ends with the node so; returns the names of what was said."""

@@ -8,6 +8,7 @@ from agent.clients.cluster import Access
 from agent.clients.cluster import Cluster as Clients
 from agent.clients.cluster_errors import ClusterConflict
 from agent.core.actions import ApplyMark
+from agent.core.known import Rules
 from agent.core.mark import Mark, MarkedEvent
 from agent.core.node import read_node
 from agent.daemon.acts import Acts
@@ -23,7 +24,7 @@ STARTED = Mark(events=(MarkedEvent(id="A", type="Reboot", do="cordon", started=T
 @pytest.fixture
 def agent(plane: Cluster, node: NodeActor):
     clients = Clients(Access(kubeconfig=plane.agent_kubeconfig(node.name)))
-    acts = Acts(clients, set_up(level="info", form="json", stream=io.StringIO()), Metrics(), "imds-agent.github.io")
+    acts = Acts(clients, set_up(level="info", form="json", stream=io.StringIO()), Metrics(), Rules())
     yield clients, acts
     clients.close()
 

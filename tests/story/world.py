@@ -10,10 +10,11 @@ from agent.clients.cluster import Access, Cluster
 from agent.core.events import read_events
 from agent.core.hearing import heard
 from agent.core.instance import read_instance
-from agent.core.reconcile import Rules
+from agent.core.known import Rules
 from agent.core.sighting import Sighting, sighted
 from agent.daemon.board import Board
-from agent.daemon.loop import Clock, Loop
+from agent.daemon.clock import Clock
+from agent.daemon.loop import Loop
 from agent.daemon.metrics import Metrics
 from agent.log import set_up
 from tests.controlplane.cluster import Cluster as Plane

@@ -1,0 +1,131 @@
+"""Actions that are not about the node itself: asking pods to leave, places in budgets, approval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agent.clients.cluster_errors import ClusterRefused, ClusterUnavailable
+from agent.clients.cluster_pods import delete, evict
+from agent.clients.imds_errors import ImdsError, ImdsUnavailable
+from agent.clients.imds_http import unsent
+from agent.core.actions import Approve, Ask, FreePlace, RenewPlace, TakePlace
+from agent.core.drain import Attempt
+from agent.core.events import event_key
+
+if TYPE_CHECKING:
+    from agent.clients.cluster import Cluster
+    from agent.clients.imds import Imds
+    from agent.core.known import Rules
+    from agent.core.node import NodeView
+    from agent.daemon.clock import Clock
+    from agent.daemon.herald import Herald
+    from agent.daemon.looks import Looks
+    from agent.daemon.metrics import Metrics
+
+Errand = Ask | TakePlace | RenewPlace | FreePlace | Approve
+
+
+class Errands:
+    """Carries out what is slow or concerns others; the cordon stands before any of it is begun."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        imds: Imds | None,
+        looks: Looks,
+        rules: Rules,
+        herald: Herald,
+        metrics: Metrics,
+        log: Any,
+        clock: Clock,
+    ) -> None:
+        """Act through these connections.
+
+        Args:
+            imds: None where there is nobody to approve anything.
+        """
+        self._cluster = cluster
+        self._imds = imds
+        self._looks = looks
+        self._rules = rules
+        self._herald = herald
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+
+    def run(self, errand: Errand, view: NodeView) -> None:
+        """Carry out one.
+
+        Raises:
+            ClusterError: the API server did not answer, or our rights do not do.
+        """
+        match errand:
+            case Ask():
+                self._ask(errand, view)
+            case TakePlace() | RenewPlace() | FreePlace():
+                self._place(errand, view)
+            case Approve():
+                self._approve(errand, view)
+
+    def _ask(self, ask: Ask, view: NodeView) -> None:
+        asking, pod = ask.asking, ask.asking.pod
+        send = delete if asking.delete else evict
+        outcome = send(self._cluster, pod, asking.grace)
+        now = self._clock.monotonic()
+        self._looks.tried[pod.uid] = Attempt(at=now, refused=outcome.refused, delete=asking.delete)
+        self._metrics.evictions.labels("delete" if asking.delete else "evict", outcome.kind).inc()
+        facts = {"pod": str(pod), "node": view.name}
+        if outcome.kind == "accepted":
+            name = "drain.pod_deleted" if asking.delete else "drain.pod_evicted"
+            self._log.info(name, **facts, grace=asking.grace if asking.grace is not None else pod.grace)
+            self._herald.pod_asked(pod, deleted=asking.delete)
+        elif outcome.kind == "refused":
+            self._said_no(ask, outcome.why, outcome.budget, facts)
+        elif outcome.kind == "busy":  # the next pod would hardly fare better, and time-outs add up
+            raise ClusterUnavailable(outcome.why, outcome.retry_after)
+
+    def _said_no(self, ask: Ask, why: str, budget: str | None, facts: dict[str, str]) -> None:
+        """Say once for each pod and reason that it will not go; it is asked again without a word."""
+        if self._looks.is_new(f"pod {ask.asking.pod.uid}", why):
+            self._log.warning("drain.pod_refused", **facts, budget=budget, because=why)
+            self._herald.pod_refused(ask.asking.pod, why)
+
+    def _place(self, errand: TakePlace | RenewPlace | FreePlace, view: NodeView) -> None:
+        leases = self._looks.leases(errand.purpose, view)
+        now, budget = self._clock.utc(), errand.purpose
+        try:
+            match errand:
+                case TakePlace():
+                    rule = self._rules.budgets[budget]
+                    if leases.take(errand.take, node=view.name, now=now, expiry=rule.expiry):
+                        self._log.info("budget.place_taken", node=view.name, budget=budget, index=errand.take.index)
+                case RenewPlace():
+                    leases.renew(errand.place, now=now)
+                case FreePlace():
+                    if leases.free(errand.place, now=now):
+                        self._log.info("budget.place_freed", node=view.name, budget=budget, index=errand.place.index)
+        except ClusterRefused as refusal:
+            self._looks.no_budget(budget, refusal)
+            return
+        self._looks.look_at_places(budget, view)
+
+    def _approve(self, errand: Approve, view: NodeView) -> None:
+        """Tell the service to go ahead; an approval that surely did not arrive is tried again, any other one never."""
+        key = event_key(errand.event_id)
+        facts = {"event_id": errand.event_id, "event_type": errand.event_type, "node": view.name}
+        if self._imds is None:
+            raise AssertionError(errand)
+        try:
+            self._imds.approve(errand.event_id)
+        except ImdsError as error:
+            self._metrics.approvals.labels("failed").inc()
+            again = isinstance(error, ImdsUnavailable) and unsent(error)
+            (self._looks.unsent.add if again else self._looks.unsent.discard)(key)
+            if self._looks.is_new(f"approval {key}", str(error)):
+                self._log.warning("event.approval_failed", **facts, again=again, error=str(error))
+            return
+        self._looks.unsent.discard(key)
+        self._metrics.approvals.labels("sent").inc()
+        self._log.info("event.approved", **facts, resources=list(errand.resources))
+        self._herald.approved(errand)
