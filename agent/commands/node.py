@@ -28,10 +28,11 @@ from agent.core.actions import (
 )
 from agent.core.events import event_key
 from agent.core.hearing import Hearing, heard
+from agent.core.judgement import own_events
 from agent.core.known import Known, Turn
 from agent.core.labelling import MANAGERS
 from agent.core.labels import own_key
-from agent.core.maintenance import Cordon, Drain, Notify, own_events
+from agent.core.maintenance import Cordon, Drain, Notify
 from agent.core.mark import read_mark
 from agent.core.marking import vm_name
 from agent.core.node import (

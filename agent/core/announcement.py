@@ -6,13 +6,16 @@ first one's object and counts it up, at most once in ten minutes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agent.core.dates import read_date
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 Reason = Literal[
     "ScheduledEventSeen",
@@ -72,7 +75,7 @@ class Announcement:
     @property
     def name(self) -> str:
         """The name of its Event object: the same for the same thing, whoever tells it and when."""
-        same = "\0".join((self.key, self.reason, self.about.uid))
+        same = f"{self.key}|{self.reason}|{self.about.uid}"
         digest = sha256(same.encode("utf-8", "replace")).hexdigest()[:_HASH]
         return f"{self.about.name[:_LONGEST].rstrip('-.')}.{digest}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.core.actions import Ask
@@ -17,18 +17,11 @@ if TYPE_CHECKING:
     from agent.core.known import Known, Rules
     from agent.core.maintenance import Drain
     from agent.core.mark import Drained, Mark
+    from agent.core.scene import Moment
 
 FRESH = 1.5  # seconds for which a list of pods is good enough for the next step
 REFUSED = 300.0  # seconds until a list of pods that was refused is asked for again
 SLACK = 60.0  # seconds before the last moment at which a drain no longer waits for its turn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """One moment by both clocks: UTC as the service tells it, and monotonic seconds."""
-
-    utc: datetime
-    instant: float
 
 
 def need(known: Known, rules: Rules) -> float:

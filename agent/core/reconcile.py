@@ -6,46 +6,23 @@ never written to. What is urgent comes first: the cordon, then labels, then all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.core.actions import Action, ApplyMark, Approve, SetTaints
-from agent.core.approval import verdict
-from agent.core.draining import (
-    FRESH,
-    Moment,
-    asks,
-    begun,
-    drain_gate,
-    need,
-    pods_are_stale,
-    pressing,
-    state_after,
-    step_of,
-    with_state,
-)
+from agent.core.actions import Action, SetTaints
+from agent.core.draining import begun, drain_gate, need
 from agent.core.events import event_key
-from agent.core.known import IDLE, Known, Rules, Turn
+from agent.core.followup import SOONEST, follow_up
+from agent.core.judgement import Limits, judged, overridden, own_events
+from agent.core.known import Turn
 from agent.core.labelling import LabelRules, group_of, label_actions, labelled, unlabel_actions
-from agent.core.maintenance import (
-    Cordon,
-    Drain,
-    Idle,
-    Limits,
-    Notify,
-    Plan,
-    Release,
-    judged,
-    next_over,
-    overridden,
-    own_events,
-    plan,
-)
+from agent.core.maintenance import Cordon, Drain, Idle, Notify, Plan, Release, next_over, plan
 from agent.core.mark import Mark
 from agent.core.marking import mark_actions, release_actions, standing_mark, vm_name
 from agent.core.node import holds
-from agent.core.places import OPEN, Gate, gate, owed, upkeep
+from agent.core.places import OPEN, Gate, gate, upkeep
 from agent.core.policy import decide
+from agent.core.scene import Moment, Scene
 from agent.core.taints import event_taint_type, startup_verdict, wants_taints
 
 if TYPE_CHECKING:
@@ -53,33 +30,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agent.core.events import ScheduledEvent
+    from agent.core.known import Known, Rules
     from agent.core.mark import MarkedEvent
     from agent.core.node import NodeView
 
-__all__ = ["IDLE", "Known", "Rules", "Turn", "reconcile"]
-
 WATCHFUL = 5.0  # seconds between looks while a mark or an own event stands: an override is noticed that soon
-SOONEST = 0.5  # seconds between looks at least
 _NOTHING = Mark()
-POD_AGE = 60.0  # seconds for which a list of pods tells how long a drain would take
-NEIGHBOUR_AGE = 5.0  # seconds for which the marks of other nodes may be relied upon
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
-    """What one decision looks at."""
-
-    known: Known
-    view: NodeView
-    rules: Rules
-    now: Moment
-    mark: Mark | None
-    own: tuple[ScheduledEvent, ...]
-    name: str | None
-
-    @property
-    def domain(self) -> str:
-        return self.rules.labels.domain
 
 
 def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, instant: float) -> Turn:
@@ -94,7 +50,7 @@ def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, inst
     if seen_override and mark is not None:
         mark = overridden(mark)
     name = vm_name(known.sighting, view, rules.labels.domain)
-    scene = _Scene(
+    scene = Scene(
         known=known,
         view=view,
         rules=rules,
@@ -119,7 +75,7 @@ def reconcile(known: Known, view: NodeView, rules: Rules, *, now: datetime, inst
     return replace(turn, holds=holds(view, scene.domain), override=override, queue=(*turn.queue, *freezes.queue))
 
 
-def _plan(scene: _Scene, limits: Limits) -> Plan:
+def _plan(scene: Scene, limits: Limits) -> Plan:
     return plan(
         mark=scene.mark,
         hearing=scene.known.hearing,
@@ -134,13 +90,13 @@ def _plan(scene: _Scene, limits: Limits) -> Plan:
     )
 
 
-def _taken_by(scene: _Scene) -> str | None:
+def _taken_by(scene: Scene) -> str | None:
     """Return who is taking the node down and will say when that is over; None where nobody does, or others hold it, too."""
     found = holds(scene.view, scene.domain)
     return found[0].who if found and all(hold.passing for hold in found) else None
 
 
-def _freeze_gate(scene: _Scene) -> Gate:
+def _freeze_gate(scene: Scene) -> Gate:
     """Return whether a cordon for freezes alone may begin; nothing is asked while none is about to."""
     if scene.known.switch.effective().cordon != "on" or (scene.mark is not None and scene.mark.cordons):
         return OPEN
@@ -156,7 +112,7 @@ def _freeze_gate(scene: _Scene) -> Gate:
     return gate("freeze", scene.known, scene.rules, scene.view.name, scene.now.instant)
 
 
-def _limits(scene: _Scene, freezes: Gate) -> Limits:
+def _limits(scene: Scene, freezes: Gate) -> Limits:
     switch = scene.known.switch.effective()
     return Limits(
         cordon=switch.cordon,
@@ -167,14 +123,14 @@ def _limits(scene: _Scene, freezes: Gate) -> Limits:
     )
 
 
-def _is_waited_for(event: ScheduledEvent, scene: _Scene) -> bool:
+def _is_waited_for(event: ScheduledEvent, scene: Scene) -> bool:
     """Return whether a user waits for this event, and may be helped by an approval as soon as the node is drained."""
     if scene.rules.approval == "off" or scene.known.switch.effective().approve != "on":
         return False
     return (event.source or "").casefold() == "user" and len(event.resources) == 1
 
 
-def _labels(scene: _Scene) -> tuple[Action, ...]:
+def _labels(scene: Scene) -> tuple[Action, ...]:
     """Return what brings the labels to what they should be, as far as the switch lets us."""
     position = scene.known.switch.effective().labels
     if position == "hold":
@@ -186,7 +142,7 @@ def _labels(scene: _Scene) -> tuple[Action, ...]:
     return label_actions(scene.known.sighting, scene.view, rules)
 
 
-def _taints(scene: _Scene, events: Iterable[MarkedEvent], labels: tuple[Action, ...]) -> tuple[SetTaints, ...]:
+def _taints(scene: Scene, events: Iterable[MarkedEvent], labels: tuple[Action, ...]) -> tuple[SetTaints, ...]:
     """Return the action that brings our taints to what they should be; none where they are, or cannot be seen."""
     if scene.view.taints is None:
         return ()
@@ -206,7 +162,7 @@ def _taints(scene: _Scene, events: Iterable[MarkedEvent], labels: tuple[Action, 
     return (SetTaints(event_type=told, lift_startup=lift),)
 
 
-def _idle_turn(scene: _Scene, chosen: Idle) -> Turn:
+def _idle_turn(scene: Scene, chosen: Idle) -> Turn:
     labels = _labels(scene)
     kept = upkeep(frozenset(), scene.known, scene.rules, scene.view.name, scene.now.instant)
     actions = labels + _taints(scene, (), labels) + kept.actions
@@ -214,7 +170,7 @@ def _idle_turn(scene: _Scene, chosen: Idle) -> Turn:
     return Turn(plan=chosen, actions=actions, pause=WATCHFUL if waits else scene.rules.idle)
 
 
-def _event_turn(scene: _Scene, chosen: Notify | Cordon | Drain | Release, limits: Limits) -> Turn:
+def _event_turn(scene: Scene, chosen: Notify | Cordon | Drain | Release, limits: Limits) -> Turn:
     """Return the turn in which something of ours stands, or should, or should go."""
     labels, pause = _labels(scene), _pause(scene, chosen, limits)
     if isinstance(chosen, Release):
@@ -230,96 +186,10 @@ def _event_turn(scene: _Scene, chosen: Notify | Cordon | Drain | Release, limits
     urgent = (*marks, *_taints(scene, events, labels), *labels)
     if urgent:
         return Turn(plan=chosen, actions=urgent, pause=pause)
-    return _slow_turn(scene, chosen, pause)
+    return follow_up(scene, chosen, pause)
 
 
-def _slow_turn(scene: _Scene, chosen: Notify | Cordon | Drain, pause: float) -> Turn:
-    """Return what follows once mark, cordon and labels are confirmed: places, pods, approval."""
-    kept = upkeep(owed(chosen.mark.events), scene.known, scene.rules, scene.view.name, scene.now.instant)
-    if kept.look or kept.actions:
-        return Turn(plan=chosen, look=kept.look, actions=() if kept.look else kept.actions, pause=pause)
-    if isinstance(chosen, Drain):
-        turn = _drain_turn(scene, chosen, pause)
-        if turn.look or turn.actions:
-            return turn
-    else:
-        turn = Turn(plan=chosen, pause=pause)
-        if _pods_wanted(scene, chosen):
-            return replace(turn, look="pods")
-    return _approval_turn(scene, chosen, turn)
-
-
-def _drain_turn(scene: _Scene, chosen: Drain, pause: float) -> Turn:
-    known, rules, now = scene.known, scene.rules, scene.now
-    place = drain_gate(chosen, known, rules, scene.view.name, now)
-    if place.look or place.actions:
-        return Turn(plan=chosen, look=place.look, actions=place.actions, pause=pause)
-    if not place.open:
-        return Turn(plan=chosen, pause=pause, queue=place.queue)
-    unbudgeted = (
-        pressing(chosen, known, rules, now.utc) and not gate("drain", known, rules, scene.view.name, now.instant).open
-    )
-    if pods_are_stale(known, now, FRESH):
-        return Turn(plan=chosen, look="pods", pause=pause, unbudgeted=unbudgeted)
-    step = step_of(chosen, known, rules, now)
-    if step is None:  # we may not list pods: nothing can be moved, and the mark will say that it was not
-        return Turn(plan=chosen, pause=pause, unbudgeted=unbudgeted)
-    mark = with_state(chosen.mark, chosen.keys, state_after(step))
-    told = mark_actions(mark, scene.view, scene.domain, cordon=True)
-    return Turn(
-        plan=replace(chosen, mark=mark),
-        actions=told or asks(step),
-        pause=max(SOONEST, min(pause, step.pause)),
-        drain=step,
-        unbudgeted=unbudgeted,
-    )
-
-
-def _pods_wanted(scene: _Scene, chosen: Notify | Cordon) -> bool:
-    """Return whether a drain lies ahead whose beginning depends on pods that were not looked at lately."""
-    ahead = any(
-        event.status == "Scheduled" and decide(event, scene.rules.events, scene.now.utc).ultimately == "drain"
-        for event in scene.own
-    )
-    if not ahead or scene.known.switch.effective().drain != "on" or scene.rules.events.drain_before is not None:
-        return False
-    age = POD_AGE if isinstance(chosen, Cordon) else scene.rules.idle
-    return pods_are_stale(scene.known, scene.now, age)
-
-
-def _approval_turn(scene: _Scene, chosen: Notify | Cordon | Drain, turn: Turn) -> Turn:
-    """Return the turn with the approval of an event in it, if one may be given now."""
-    if scene.rules.approval == "off" or scene.known.switch.effective().approve != "on" or isinstance(chosen, Notify):
-        return turn
-    mark = turn.plan.mark if isinstance(turn.plan, (Cordon, Drain)) else chosen.mark
-    marked = {event_key(event.id): event for event in mark.events}
-    seen = scene.known.neighbours
-    fresh = seen is not None and scene.now.instant - seen.at <= NEIGHBOUR_AGE
-    for event in scene.own:
-        key = event_key(event.id)
-        go = Approve(event_id=event.id, event_type=event.type, resources=event.resources)
-        if key in scene.known.unsent and event.status == "Scheduled":
-            return replace(turn, actions=(go,))
-        found = verdict(
-            event,
-            marked.get(key),
-            mode=scene.rules.approval,
-            vm_name=str(scene.name),
-            cordoned=bool(scene.view.unschedulable),
-            drains=decide(event, scene.rules.events, scene.now.utc).ultimately == "drain",
-            neighbours=seen.neighbours if seen is not None and fresh else None,
-        )
-        if found.needs_neighbours:
-            return replace(turn, look="neighbours")
-        if found.approve:
-            events = tuple(
-                replace(each, approved="agent") if event_key(each.id) == key else each for each in mark.events
-            )
-            return replace(turn, actions=(ApplyMark(mark=replace(mark, events=events), cordon=True), go))
-    return turn
-
-
-def _pause(scene: _Scene, chosen: Notify | Cordon | Drain | Release, limits: Limits) -> float:
+def _pause(scene: Scene, chosen: Notify | Cordon | Drain | Release, limits: Limits) -> float:
     """Return when to look again: soon, and no later than an event may be over, but not at every poll."""
     if isinstance(chosen, Release):
         return WATCHFUL

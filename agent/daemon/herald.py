@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster_errors import ClusterError
 from agent.clients.cluster_events import announce
-from agent.core.announcement import AGAIN, About, Announcement, about_node, about_pod, event_body, event_name
+from agent.core.announcement import About, Announcement, due, event_body, remembered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agent.clients.cluster import Cluster
     from agent.core.actions import Approve
+    from agent.core.announcement import Reason
     from agent.core.node import NodeView
     from agent.core.pods import Pod
     from agent.daemon.clock import Clock
@@ -20,7 +24,17 @@ if TYPE_CHECKING:
 AT_MOST = 20  # announcements after one turn: a node with hundreds of pods must not keep its loop from looking
 KEPT = 200  # that wait at most; what an outage of the API server lets pile up beyond is not worth telling late
 REST = 1800.0  # seconds for which nothing is told after the API server said that we may not
-REMEMBERED = 1000  # announcements whose last time is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """One thing to tell; about the node where no pod is named."""
+
+    reason: Reason
+    message: str
+    key: str
+    pod: Pod | None = None
+    warning: bool = False
 
 
 class Herald:
@@ -32,44 +46,39 @@ class Herald:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._waiting: deque[tuple[About | None, str, str, str, bool]] = deque(maxlen=KEPT)
-        self._told: dict[str, tuple[float, int]] = {}  # by name: when it was last told, and how often
+        self._waiting: deque[_News] = deque(maxlen=KEPT)
+        self._told: Mapping[str, float] = {}
         self._rests_until = float("-inf")
 
-    def node(self, reason: str, message: str, key: str, *, warning: bool = False) -> None:
+    def node(self, reason: Reason, message: str, key: str, *, warning: bool = False) -> None:
         """Tell something about the node.
 
         Args:
             key: what it belongs to, such as an event's id.
         """
-        self._put(None, reason, message, key, warning=warning)
+        self._put(_News(reason=reason, message=message, key=key, warning=warning))
 
     def pod_asked(self, pod: Pod, *, deleted: bool) -> None:
         """Tell that a pod was evicted or deleted."""
-        how = "Deleted, past its disruption budget" if deleted else "Evicted"
-        self._put(
-            about_pod(pod),
-            "PodDeleted" if deleted else "PodEvicted",
-            f"{how}: Azure has scheduled an event for this node's VM",
-        )
+        before = "before an event that Azure has scheduled for this node's VM"
+        if deleted:
+            self._put(_News(reason="PodDeleted", message=f"Deleted past its budget, {before}", key="", pod=pod))
+        else:
+            self._put(_News(reason="PodEvicted", message=f"Evicted {before}", key="", pod=pod))
 
     def pod_refused(self, pod: Pod, why: str) -> None:
         """Tell that a pod will not go."""
         text = f"Not evicted before an event of this node's VM: {why}"
-        self._put(about_pod(pod), "PodNotEvicted", text, why, warning=True)
+        self._put(_News(reason="PodNotEvicted", message=text, key=why, pod=pod, warning=True))
 
     def approved(self, approve: Approve) -> None:
         """Tell that an event may begin."""
-        who = ", ".join(approve.resources)
-        self.node(
-            "EventApproved",
-            f"Told Azure that {approve.event_type} {approve.event_id} may begin, for {who}",
-            approve.event_id,
-        )
+        text = f"{approve.event_type} {approve.event_id} may begin now, for {', '.join(approve.resources)}"
+        self.node("EventApproved", text, approve.event_id)
 
-    def _put(self, about: About | None, reason: str, message: str, key: str = "", *, warning: bool = False) -> None:
+    def _put(self, news: _News) -> None:
         if self._cluster is not None:
-            self._waiting.append((about, reason, message, key, warning))
+            self._waiting.append(news)
 
     def flush(self, view: NodeView) -> None:
         """Tell what waits, as far as the API server takes it now; what fails is not tried again."""
@@ -77,32 +86,37 @@ class Herald:
             self._waiting.clear()
             return
         for _ in range(min(AT_MOST, len(self._waiting))):
-            about, reason, message, key, warning = self._waiting.popleft()
-            told = Announcement(
-                about=about or about_node(view), reason=reason, message=message, key=key, warning=warning
-            )
-            if not self._tell(self._cluster, told, view.name):
+            if not self._tell(self._cluster, _announcement(self._waiting.popleft(), view), view.name):
+                self._waiting.clear()
                 return
 
     def _tell(self, cluster: Cluster, told: Announcement, node: str) -> bool:
         """Tell one thing; returns whether it is worth going on."""
-        name, now = event_name(told), self._clock.monotonic()
-        at, times = self._told.get(name, (float("-inf"), 0))
-        if now - at < AGAIN:
+        now = self._clock.monotonic()
+        if not due(self._told, told, now):
             return True
-        body = event_body(told, node=node, now=self._clock.utc()) | {"count": times + 1}
+        self._told = remembered(self._told, told, now)
         try:
-            outcome, words = announce(cluster, body)
+            outcome = announce(cluster, event_body(told, node=node, now=self._clock.utc()))
         except ClusterError:
             self._metrics.told.labels("failed").inc()
-            self._waiting.clear()
             return False
-        self._metrics.told.labels(outcome).inc()
-        if outcome == "refused":
+        self._metrics.told.labels(outcome.kind).inc()
+        if outcome.kind == "forbidden":
             self._rests_until = now + REST
-            self._log.warning("kubernetes_events.refused", error=words[:256])
+            self._log.warning("kubernetes_events.refused", node=node, error=outcome.why)
             return False
-        if len(self._told) >= REMEMBERED:
-            self._told.pop(next(iter(self._told)))
-        self._told[name] = (now, times + 1)
         return True
+
+
+def _announcement(news: _News, view: NodeView) -> Announcement:
+    about = About(kind="Node", name=view.name, uid=view.uid)
+    if news.pod is not None:
+        about = About(kind="Pod", name=news.pod.name, uid=news.pod.uid, namespace=news.pod.namespace)
+    return Announcement(
+        reason=news.reason,
+        message=news.message,
+        about=about,
+        key=news.key,
+        type="Warning" if news.warning else "Normal",
+    )

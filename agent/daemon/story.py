@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissing
 from agent.core.actions import ApplyMark, Group
 from agent.core.events import ScheduledEvent, event_key
+from agent.core.judgement import own_events
 from agent.core.labels import own_key
-from agent.core.maintenance import Cordon, Drain, Notify, Plan, Release, own_events
+from agent.core.maintenance import Cordon, Drain, Notify, Plan, Release
 from agent.core.marking import vm_name
 from agent.core.policy import decide
 from agent.daemon.progress import Progress

@@ -3,24 +3,8 @@ from datetime import timedelta
 import pytest
 
 from agent.core.hearing import Hearing
-from agent.core.maintenance import (
-    HELD,
-    Cordon,
-    Drain,
-    Idle,
-    Limits,
-    Notify,
-    Release,
-    draining,
-    is_over,
-    judged,
-    marked,
-    next_over,
-    obstacle,
-    overridden,
-    own_events,
-    plan,
-)
+from agent.core.judgement import Limits, draining, judged, marked, overridden, own_events
+from agent.core.maintenance import HELD, Cordon, Drain, Idle, Notify, Release, is_over, next_over, obstacle, plan
 from agent.core.mark import Mark
 from agent.core.policy import DEFAULT_RULES, Policy, Rule
 from tests.core.builders import NAME, NOW, document, event, hearing, mark, marked_event, showing, vanished

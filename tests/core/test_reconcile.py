@@ -4,10 +4,12 @@ import pytest
 
 from agent.core.actions import ApplyMark
 from agent.core.hearing import Hearing
+from agent.core.known import IDLE, Known, Rules
 from agent.core.maintenance import Cordon, Idle, Notify, Release
 from agent.core.mark import Mark, mark_text
+from agent.core.marking import standing_mark, vm_name
 from agent.core.node import EVENTS
-from agent.core.reconcile import IDLE, WATCHFUL, Known, Rules, reconcile, standing_mark, vm_name
+from agent.core.reconcile import WATCHFUL, reconcile
 from agent.core.refusal import Refusal
 from tests.core.builders import (
     EVENTS_KEY,

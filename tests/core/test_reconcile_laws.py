@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from agent.core.actions import ApplyMark, ClearCordon, Sweep
 from agent.core.hearing import Hearing, heard
+from agent.core.judgement import own_events
+from agent.core.known import Known, Rules
 from agent.core.labelling import another_vm
 from agent.core.labels import own_key
-from agent.core.maintenance import decide, own_events
+from agent.core.marking import standing_mark, vm_name
 from agent.core.node import FACTS, HANDOVER
-from agent.core.reconcile import Known, Rules, reconcile, standing_mark, vm_name
+from agent.core.policy import decide
+from agent.core.reconcile import reconcile
 from agent.core.refusal import Refusal
 from agent.core.sighting import Sighting, sighted
 from agent.core.well_known import REGION
