@@ -1,7 +1,6 @@
 """Kubernetes Events through the API server: made once, then counted up; with two verbs, `create` and `patch`.
 
 There is no `get`: an empty patch writes nothing and answers with the object as it stands (tried against kube-apiserver 1.34).
-A patch also renews the hour for which an Event is kept.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster import Cluster
 from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissing
+from agent.clients.cluster_taints import write_taints
 from agent.clients.imds_errors import ImdsError
 from agent.commands.facts import DEADLINE
 from agent.commands.output import BOLD, paint, say, say_json, short
@@ -50,6 +51,7 @@ from agent.core.node import (
 from agent.core.policy import decide
 from agent.core.reconcile import reconcile
 from agent.core.sighting import ENOUGH, Sighting, sighted
+from agent.core.taints import TaintRules, wants_taints
 from agent.daemon.acts import Acts, node_body
 from agent.daemon.metrics import Metrics
 from agent.daemon.partners import access, imds_client
@@ -267,6 +269,12 @@ def _withdrawn(cluster: Cluster, name: str, domain: str) -> NodeView:
             "spec": {"unschedulable": None},
         }
         view = read_node(cluster.merge(name, body, manager=RELEASE))
+    taint = TaintRules()  # off: whatever effect it has, it goes; a startup taint that nobody lifted is kubelet's
+    if wants_taints(view.taints or (), event_type=None, lift_startup=False, rules=taint, domain=domain):
+        document = write_taints(
+            cluster, name, view.uid, event_type=None, lift_startup=False, rules=taint, domain=domain
+        )
+        view = read_node(document)
     labels = [key for key in view.labels if own_key(key, domain) in ("facts", "tags")]
     annotations = [key for key in view.annotations if key.startswith(f"{domain}/") and key != f"{domain}/hold"]
     if labels or annotations:

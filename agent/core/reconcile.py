@@ -26,12 +26,10 @@ from agent.core.scene import Moment, Scene
 from agent.core.taints import event_taint_type, startup_verdict, wants_taints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from agent.core.events import ScheduledEvent
     from agent.core.known import Known, Rules
-    from agent.core.mark import MarkedEvent
     from agent.core.node import NodeView
 
 WATCHFUL = 5.0  # seconds between looks while a mark or an own event stands: an override is noticed that soon
@@ -142,12 +140,15 @@ def _labels(scene: Scene) -> tuple[Action, ...]:
     return label_actions(scene.known.sighting, scene.view, rules)
 
 
-def _taints(scene: Scene, events: Iterable[MarkedEvent], labels: tuple[Action, ...]) -> tuple[SetTaints, ...]:
+def _taints(scene: Scene, mark: Mark | None, labels: tuple[Action, ...]) -> tuple[SetTaints, ...]:
     """Return the action that brings our taints to what they should be; none where they are, or cannot be seen."""
     if scene.view.taints is None:
         return ()
     rules = scene.rules.taints
-    told = event_taint_type(event.type for event in events if event.cordons) if rules.event_effect != "off" else None
+    types = [event.type for event in mark.events if event.cordons] if mark is not None else []
+    if mark is not None and mark.broken:
+        types.append("other")  # which event it was is unknown, that there was one is not
+    told = event_taint_type(types) if rules.event_effect != "off" else None
     settled = not any(group_of(action, scene.domain) == "facts" for action in labels)
     lift = startup_verdict(
         scene.view.taints,
@@ -165,7 +166,7 @@ def _taints(scene: Scene, events: Iterable[MarkedEvent], labels: tuple[Action, .
 def _idle_turn(scene: Scene, chosen: Idle) -> Turn:
     labels = _labels(scene)
     kept = upkeep(frozenset(), scene.known, scene.rules, scene.view.name, scene.now.instant)
-    actions = labels + _taints(scene, (), labels) + kept.actions
+    actions = labels + _taints(scene, None, labels) + kept.actions
     waits = any(taint.key == scene.rules.taints.startup for taint in scene.view.taints or ())
     return Turn(plan=chosen, actions=actions, pause=WATCHFUL if waits else scene.rules.idle)
 
@@ -174,7 +175,7 @@ def _event_turn(scene: Scene, chosen: Notify | Cordon | Drain | Release, limits:
     """Return the turn in which something of ours stands, or should, or should go."""
     labels, pause = _labels(scene), _pause(scene, chosen, limits)
     if isinstance(chosen, Release):
-        first = _taints(scene, chosen.mark.events if chosen.mark else (), labels)
+        first = _taints(scene, chosen.mark, labels)
         kept = upkeep(frozenset(), scene.known, scene.rules, scene.view.name, scene.now.instant)
         release = release_actions(chosen, scene.view, scene.domain, scene.mark or _NOTHING)
         return Turn(plan=chosen, actions=(*first, *release, *labels, *kept.actions), pause=pause)
@@ -182,8 +183,8 @@ def _event_turn(scene: Scene, chosen: Notify | Cordon | Drain | Release, limits:
     if isinstance(chosen, Drain) and going:
         chosen = replace(chosen, mark=begun(chosen))
     marks = mark_actions(chosen.mark, scene.view, scene.domain, cordon=not isinstance(chosen, Notify))
-    events = chosen.mark.events if not isinstance(chosen, Notify) else ()
-    urgent = (*marks, *_taints(scene, events, labels), *labels)
+    tainted_for = None if isinstance(chosen, Notify) else chosen.mark
+    urgent = (*marks, *_taints(scene, tainted_for, labels), *labels)
     if urgent:
         return Turn(plan=chosen, actions=urgent, pause=pause)
     return follow_up(scene, chosen, pause)

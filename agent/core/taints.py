@@ -1,24 +1,24 @@
 """Our taints on a node: one that a new node waits with until it has its labels, one that tells of a scheduled event.
 
-`spec.taints` is one list for everybody, so what comes out is always the whole list with everybody else's part as it was.
+`spec.taints` is one list for everybody, so what comes out is always the whole list, with everybody else's entries exactly as
+they came: `timeAdded` of a NoExecute taint, and whatever a later Kubernetes adds, is not ours to lose.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from agent.core.node import Taint
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
+
+    from agent.core.node import Taint
 
 Effect = Literal["off", "NoSchedule", "PreferNoSchedule", "NoExecute"]
 
-OTHER = (
-    "other"  # stands for every type that we do not know: a taint's value is a label's value, and not any text is one
-)
-SEVEREST_FIRST = ("preempt", "terminate", "redeploy", "reboot", OTHER, "freeze")
+# "other" stands for every type that we do not know: a taint's value is a label's value, and not any text is one.
+OTHER = "other"
+SEVEREST_FIRST = ("Preempt", "Terminate", "Redeploy", "Reboot", OTHER, "Freeze")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,52 +37,56 @@ class TaintRules:
     event_effect: Effect = "off"
 
 
-def event_taint_key(domain: str) -> str:
-    """Return the key of the taint that tells of an event."""
-    return f"{domain}/scheduled-event"
-
-
-def event_taint_value(event_type: str) -> str:
-    """Return an event's type as the taint tells it."""
-    found = event_type.lower()
-    return found if found in SEVEREST_FIRST else OTHER
-
-
 def event_taint_type(types: Iterable[str]) -> str | None:
-    """Return what the taint tells where several events stand: the severest; None where none does."""
-    return min((event_taint_value(name) for name in types), key=SEVEREST_FIRST.index, default=None)
+    """Return the type that the taint tells where several events stand: the severest; None where none does."""
+    known = (name if name in SEVEREST_FIRST else OTHER for name in types)
+    return min(known, key=SEVEREST_FIRST.index, default=None)
 
 
 def desired_taints(
-    taints: Sequence[Taint], *, event_type: str | None, lift_startup: bool, rules: TaintRules, domain: str
-) -> tuple[Taint, ...] | None:
+    taints: Iterable[Mapping[str, object]],
+    *,
+    event_type: str | None,
+    lift_startup: bool,
+    rules: TaintRules,
+    domain: str,
+) -> list[dict[str, object]] | None:
     """Return the whole list as it should be, or None where it is so already.
 
     Args:
+        taints: `spec.taints` as the API server sent it.
         event_type: what the event taint should tell; None for no event taint.
         lift_startup: the startup taint has done its work.
     """
-    key, told = event_taint_key(domain), None
-    if event_type is not None and rules.event_effect != "off":
-        told = Taint(key=key, value=event_taint_value(event_type), effect=rules.event_effect)
-    wanted: list[Taint] = []
-    for taint in taints:
-        if taint.key == key:
-            if told is not None and told not in wanted:
-                wanted.append(told)
-        elif not (lift_startup and taint.key == rules.startup):
-            wanted.append(taint)
-    if told is not None and told not in wanted:
-        wanted.append(told)
-    return None if wanted == list(taints) else tuple(wanted)
+    came = [dict(taint) for taint in taints]
+    told = _told(event_type, rules, domain)
+    others = [taint for taint in came if taint.get("key") != f"{domain}/scheduled-event"]
+    if lift_startup:
+        others = [taint for taint in others if taint.get("key") != rules.startup]
+    if told is None:
+        return None if others == came else others
+    ours = [taint for taint in came if taint.get("key") == told["key"]]
+    same = next((taint for taint in ours if taint.get("effect") == told["effect"]), {})
+    place = sum(taint in others for taint in came[: came.index(ours[0])]) if ours else len(others)
+    wanted = [*others[:place], {**same, **told}, *others[place:]]
+    return None if wanted == came else wanted
+
+
+def _told(event_type: str | None, rules: TaintRules, domain: str) -> dict[str, object] | None:
+    if event_type is None or rules.event_effect == "off":
+        return None
+    value = (event_taint_type([event_type]) or OTHER).lower()
+    return {"key": f"{domain}/scheduled-event", "value": value, "effect": rules.event_effect}
 
 
 def wants_taints(
-    taints: Sequence[Taint], *, event_type: str | None, lift_startup: bool, rules: TaintRules, domain: str
+    taints: Iterable[Taint], *, event_type: str | None, lift_startup: bool, rules: TaintRules, domain: str
 ) -> bool:
-    """Return whether the list has to be changed; as `desired_taints`."""
-    wanted = desired_taints(taints, event_type=event_type, lift_startup=lift_startup, rules=rules, domain=domain)
-    return wanted is not None
+    """Return whether the list has to be changed, as far as a view shows it; as `desired_taints`."""
+    seen = (asdict(taint) for taint in taints)
+    return (
+        desired_taints(seen, event_type=event_type, lift_startup=lift_startup, rules=rules, domain=domain) is not None
+    )
 
 
 def startup_verdict(

@@ -169,6 +169,7 @@ class Loop:
             else:
                 break
             turn = self._decide(view)
+            self._story.confirmed(self._looks.known(), view, turn.plan, self._clock.monotonic())
         return self._settle(view, turn)
 
     def _settle(self, view: NodeView, turn: Turn) -> float:

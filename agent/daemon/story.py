@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agent.core.known import Known, Rules, Turn
-    from agent.core.mark import MarkedEvent
     from agent.core.node import NodeView
     from agent.core.refusal import Refusal
     from agent.daemon.herald import Herald
@@ -71,12 +70,9 @@ class Story:
         match plan:
             case Cordon() | Drain():
                 ids = [event.id for event in plan.mark.events if event.cordons]
-                new = self._new("wanted", tuple(ids))
-                if (
-                    self._failing and not new
-                ):  # the failure has been told, and that it is tried again goes without saying
-                    return
-                self._log.info("node.cordon_wanted", **facts, event_id=ids, already=bool(view.unschedulable))
+                # A failure has been told, and that it is tried again goes without saying; so does a mark brought up to date.
+                if self._new("wanted", tuple(ids)) or not (self._failing or view.unschedulable):
+                    self._log.info("node.cordon_wanted", **facts, event_id=ids, already=bool(view.unschedulable))
             case Notify():
                 self._log.info("node.mark_wanted", **facts, event_id=[event.id for event in plan.mark.events])
             case Release():
@@ -105,15 +101,10 @@ class Story:
         marks = plan.mark.events if isinstance(plan, (Cordon, Drain, Notify)) else ()
         self._metrics.override.set(any(event.overridden for event in marks))
         self._progress.told(turn, own, view.name, utc=utc, instant=instant)
-        if isinstance(plan, (Cordon, Drain)) and view.unschedulable:
-            self._confirm(known, [event for event in marks if event.cordons], view.name, instant)
-        if (
-            isinstance(plan, Cordon)
-            and view.unschedulable
-            and plan.waiting_for
-            and self._new("waiting", plan.waiting_for)
-        ):
-            self._log.info("node.release_waiting", node=view.name, because=plan.waiting_for)
+        self.confirmed(known, view, plan, instant)
+        waits = plan.waiting_for if isinstance(plan, Cordon) and view.unschedulable else None
+        if waits and self._new("waiting", waits):
+            self._log.info("node.release_waiting", node=view.name, because=waits)
         self._tell_end(plan, view)
         cordoned = bool(view.unschedulable) if view.full else None
         state = (plan_name(plan), cordoned, tuple(hold.who for hold in turn.holds))
@@ -159,15 +150,18 @@ class Story:
             because=decision.because,
         )
 
-    def _confirm(self, known: Known, events: list[MarkedEvent], node: str, instant: float) -> None:
-        for event in events:
+    def confirmed(self, known: Known, view: NodeView, plan: Plan | None, instant: float) -> None:
+        """Say of each event, once, that the API server has confirmed the cordon for it: before all that is slow."""
+        if not isinstance(plan, (Cordon, Drain)) or not view.unschedulable:
+            return
+        for event in (event for event in plan.mark.events if event.cordons):
             key = event_key(event.id)
             seen = known.hearing.first_seen.get(key)
             if key in self._confirmed or seen is None:
                 continue
             self._confirmed.add(key)
             self._metrics.cordon_seconds.observe(instant - seen)
-            self._log.info("node.cordoned", node=node, event_id=event.id, seconds=round(instant - seen, 3))
+            self._log.info("node.cordoned", node=view.name, event_id=event.id, seconds=round(instant - seen, 3))
             self._herald.node("NodeCordoned", f"Cordoned for {event.type} {event.id}", event.id)
 
     def failed(self, node: str, error: Exception, failures: int) -> None:

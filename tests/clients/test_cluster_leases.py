@@ -13,6 +13,7 @@ from agent.clients.cluster import Access, Cluster
 from agent.clients.cluster_errors import ClusterRefused, ObjectMissing
 from agent.clients.cluster_leases import GROUP, PURPOSE, Leases, count_nodes, group_hash, micro_time, places_of
 from agent.core.budget import Free, Held, Take, Wait, Watched, claim, watched
+from tests.controlplane.installed import BASE
 from tests.controlplane.session import APPLY, JSON_PATCH, MERGE
 from tests.promises.agents import wait_until
 
@@ -402,98 +403,8 @@ def test_of_ten_that_create_the_same_place_at_once_one_has_it(plane, group):
 
 # -- a stolen token ----------------------------------------------------------------------------------------------------
 
-POLICY = """
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata:
-  name: imds-agent-own-place
-  labels:
-    app.kubernetes.io/name: imds-agent
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    matchPolicy: Equivalent
-    resourceRules:
-      - apiGroups: [coordination.k8s.io]
-        apiVersions: ["*"]
-        operations: [CREATE, UPDATE, DELETE]
-        resources: [leases]
-  matchConditions:
-    - name: only-the-agent
-      expression: request.userInfo.username.matches('^system:serviceaccount:[^:]+:imds-agent$')
-  variables:
-    - name: tokenNode
-      expression: request.userInfo.extra[?'authentication.kubernetes.io/node-name'][0].orValue('')
-    - name: gone
-      expression: request.operation == 'DELETE'
-    - name: changed
-      expression: request.operation == 'UPDATE'
-    - name: oldHolder
-      expression: "variables.changed ? oldObject.spec.?holderIdentity.orValue('') : ''"
-    - name: newHolder
-      expression: "variables.gone ? '' : object.spec.?holderIdentity.orValue('')"
-    # What the API server itself noted about this write, and about those before it.
-    - name: writes
-      expression: "variables.gone ? [] : object.metadata.?managedFields.orValue([])"
-    - name: thisWrite
-      expression: variables.writes.filter(w, w.manager == 'imds-agent-budget' && w.operation == 'Update')
-    - name: oldWrites
-      expression: "variables.changed ? oldObject.metadata.?managedFields.orValue([]) : []"
-    # Where an admin wiped the notes, the API server makes no new ones; no token of ours can wipe them.
-    - name: unnoted
-      expression: variables.changed && variables.oldWrites.size() == 0 && variables.writes.size() == 0
-  validations:
-    - expression: variables.tokenNode != ''
-      reason: Forbidden
-      message: the token carries no node name (it must be bound to a pod, on Kubernetes 1.30 or newer)
-    - expression: "!variables.gone"
-      reason: Forbidden
-      message: the agent empties its places and deletes none
-    - expression: >-
-        variables.gone || object.metadata.name.matches('^imds-agent-(drain|freeze)-[0-9a-f]{10}-[0-9]{1,5}$')
-      reason: Forbidden
-      message: the agent's Leases are named imds-agent-PURPOSE-GROUP-NUMBER
-    - expression: >-
-        variables.newHolder == '' || variables.newHolder == variables.tokenNode ||
-        variables.newHolder == variables.oldHolder
-      reason: Forbidden
-      messageExpression: "'the agent on node ' + variables.tokenNode + ' may not give a place to ' + variables.newHolder"
-    - expression: >-
-        variables.gone || (
-          object.metadata.?ownerReferences.orValue([]) ==
-            (variables.changed ? oldObject.metadata.?ownerReferences.orValue([]) : []) &&
-          object.metadata.?finalizers.orValue([]) ==
-            (variables.changed ? oldObject.metadata.?finalizers.orValue([]) : []))
-      reason: Forbidden
-      message: ownerReferences and finalizers may not change
-    # With another renewTime each write changes something, so the time noted for its manager is the API server's own now.
-    - expression: >-
-        variables.gone || variables.unnoted || (
-          request.?options.?fieldManager.orValue('') == 'imds-agent-budget' &&
-          variables.thisWrite.size() == 1 &&
-          (!variables.changed ||
-            string(object.spec.?renewTime.orValue('')) != string(oldObject.spec.?renewTime.orValue(''))) &&
-          variables.writes.all(w, timestamp(w.time) <= timestamp(variables.thisWrite[0].time)))
-      reason: Forbidden
-      message: expected a new renewTime, the field manager imds-agent-budget, and no time that is yet to come
-    # Less than budget-expiry (15m): whom an agent takes for dead has been silent for longer.
-    - expression: >-
-        variables.oldHolder == '' || variables.oldHolder == variables.tokenNode ||
-        variables.thisWrite.all(w,
-          variables.oldWrites.all(o, timestamp(w.time) - timestamp(o.time) >= duration('10m')))
-      reason: Forbidden
-      messageExpression: "'node ' + variables.oldHolder + ' holds this place and was alive in the last 10 minutes'"
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata:
-  name: imds-agent-own-place
-  labels:
-    app.kubernetes.io/name: imds-agent
-spec:
-  policyName: imds-agent-own-place
-  validationActions: [Deny, Audit]
-"""
+POLICY = (BASE / "own-place-policy.yaml").read_text()
+ACCOUNT = "places-agent"  # not the one that the base's own policy is about
 NAME = "imds-agent-own-place"
 
 
@@ -532,13 +443,17 @@ class Stage:
 def enforced(plane, silence):
     """Give a new namespace in which the policy holds, with another time than ten minutes."""
     namespace = f"places-{uuid.uuid4().hex[:8]}"
-    plane.agents.unbound_token(namespace, "imds-agent")
+    plane.agents.unbound_token(namespace, ACCOUNT)
     role = ("--verb=get,list,create,update,patch,delete,deletecollection", "--resource=leases.coordination.k8s.io")
     plane.kubectl("create", "role", "places", "-n", namespace, *role)
-    account = f"--serviceaccount={namespace}:imds-agent"
+    account = f"--serviceaccount={namespace}:{ACCOUNT}"
     plane.kubectl("create", "rolebinding", "places", "-n", namespace, "--role=places", account)
     here = json.dumps({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}})
-    text = POLICY.replace(NAME, f"{NAME}-{namespace}").replace("duration('10m')", f"duration('{silence}')")
+    text = (
+        POLICY.replace(NAME, f"{NAME}-{namespace}")
+        .replace(":imds-agent$", f":{ACCOUNT}$")
+        .replace("duration('10m')", f"duration('{silence}')")
+    )
     plane.kubectl("apply", "-f", "-", input=f"{text.rstrip()}\n  matchResources: {here}\n")
     return namespace
 
@@ -572,11 +487,11 @@ def staged(plane, namespace, stack):
         stack.callback(node.close)
 
     def leases(name):
-        access = Access(kubeconfig=plane.agent_kubeconfig(name, namespace))
+        access = Access(kubeconfig=plane.agent_kubeconfig(name, namespace, ACCOUNT))
         cluster = stack.enter_context(closing(Cluster(access)))
         return Leases(cluster, namespace=namespace, purpose="drain", group=own)
 
-    stolen = stack.enter_context(plane.new_session(token=plane.agent_token(own, namespace)))
+    stolen = stack.enter_context(plane.new_session(token=plane.agent_token(own, namespace, ACCOUNT)))
     stage = Stage(plane, namespace, own, other, stolen, leases(own), leases(other))
     probe = stage.lease("probe", renewed=NOW)
     wait_until(lambda: NAME in stolen.raw("POST", stage.path, probe, dryRun="All").text, "the policy")
@@ -698,7 +613,7 @@ def test_a_stolen_token_ties_a_lease_to_nothing(stage):
 
 
 def test_an_unbound_token_takes_no_place(stage):
-    token = stage.plane.agents.unbound_token(stage.namespace, "imds-agent")
+    token = stage.plane.agents.unbound_token(stage.namespace, ACCOUNT)
     with stage.plane.new_session(token=token) as session:
         response = stage.create(f"imds-agent-drain-{group_hash('z')}-0", "x", session=session)
     assert refused(response, "the token carries no node name")

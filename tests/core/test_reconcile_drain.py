@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from agent.core.actions import ApplyGroup, ApplyMark, Approve, Ask, FreePlace, RenewPlace, Sweep, TakePlace
+from agent.core.actions import ApplyGroup, ApplyMark, Approve, Ask, FreePlace, RenewPlace, SetTaints, Sweep, TakePlace
 from agent.core.approval import Neighbour
 from agent.core.budget import Place, Scope, Size, Take, Watched, watched
 from agent.core.drain import Attempt, DrainPolicy
@@ -14,10 +14,12 @@ from agent.core.mark import mark_text
 from agent.core.pods import Pod
 from agent.core.policy import DEFAULT_RULES, Policy, Rule
 from agent.core.switch import Switch
+from agent.core.taints import TaintRules
 from tests.core.builders import (
     EVENTS_KEY,
     NAME,
     NOW,
+    P,
     cordoned,
     event,
     labelled,
@@ -421,3 +423,37 @@ def test_pods_past_all_budgets_only_where_that_is_asked_for():
     made = turn(seen(cordoned(BEGUN)), last, rules=deleting, pods=pods(pod()), tried=tried)
     assert [(each.asking.delete, each.asking.grace) for each in made.actions] == [(True, 9)]
     assert turn(seen(cordoned(BEGUN)), last, rules=RULES, pods=pods(pod()), tried=tried).actions == ()
+
+
+# Taints.
+
+TAINTING = Rules(taints=TaintRules(startup=f"{P}/startup", event_effect="NoSchedule"))
+TOLD = {"key": f"{P}/scheduled-event", "value": "reboot", "effect": "NoSchedule"}
+WAITING = {"key": f"{P}/startup", "effect": "NoSchedule"}
+
+
+def test_the_event_taint_comes_after_the_cordon_and_goes_before_the_mark():
+    made = turn(seen(labelled()), showing(event()), rules=TAINTING)
+    assert [type(each) for each in made.actions] == [ApplyMark, SetTaints]
+    assert made.actions[1] == SetTaints(event_type="Reboot")
+    assert turn(seen(cordoned(taints=[TOLD])), showing(event()), rules=TAINTING).actions == ()
+    made = turn(seen(cordoned(taints=[TOLD])), vanished(event()), rules=TAINTING)
+    assert made.actions == (SetTaints(event_type=None), ApplyMark(mark=None, cordon=False))
+    assert turn(seen(labelled(taints=[TOLD])), rules=TAINTING).actions == (SetTaints(event_type=None),)
+
+
+def test_a_mark_that_cannot_be_read_keeps_its_taint():
+    broken = cordoned(annotations={EVENTS_KEY: "?"}, taints=[{**TOLD, "value": "other"}])
+    assert [type(each) for each in turn(seen(broken), rules=TAINTING).actions] == [ApplyMark]
+
+
+def test_a_startup_taint_is_lifted_with_the_labels_and_looked_for_soon_until_then():
+    assert turn(seen(labelled(taints=[WAITING])), rules=TAINTING).actions == (
+        SetTaints(event_type=None, lift_startup="labelled"),
+    )
+    waiting = turn(seen(labelled(taints=[WAITING])), rules=TAINTING, silent=True)
+    assert (waiting.actions, waiting.pause) == ((), 5.0)
+    late = turn(seen(labelled(taints=[WAITING])), rules=TAINTING, silent=True, instant=600)
+    assert late.actions == (SetTaints(event_type=None, lift_startup="time limit"),)
+    unlabelled = seen(labelled(taints=[WAITING], labels={f"vm.{P}/size": "old"}))
+    assert [type(each) for each in turn(unlabelled, rules=TAINTING).actions] == [ApplyGroup]

@@ -12,11 +12,13 @@ from contextlib import ExitStack
 
 from tests.controlplane.build import programs
 from tests.controlplane.golang import BuildError
+from tests.controlplane.installed import BASE
 from tests.controlplane.plane import ControlPlane
 from tests.demo.stage import AGENT, NODE, WAITS, Emulator, Stage, StepFailed, environment_for
 from tests.demo.steps import Step, story
 
-NEEDED = ("etcd", "kube-apiserver", "kubectl")
+DRAIN = BASE.parent / "overlays" / "drain"
+NEEDED = ("etcd", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "kubectl")
 QUIET = {"event", "level", "timestamp", "node"}
 TERMINAL = sys.stdout.isatty()
 
@@ -105,11 +107,11 @@ def perform(leave_running: bool) -> int:
         built: Future[object] = builder.submit(programs, *NEEDED)
         show_facts(emulator)
         prepared["emulator up, facts shown"] = time.monotonic() - began
-        headline("The control plane: etcd and kube-apiserver, built once and cached")
+        headline("The control plane: etcd, kube-apiserver, scheduler and controller-manager, built once and cached")
         built.result()
         begun = time.monotonic()
-        plane = ending.enter_context(ControlPlane())
-        plane.install()
+        plane = ending.enter_context(ControlPlane(scheduler=True, controller_manager=True))
+        plane.install(DRAIN)
         prepared["control plane up, our manifests applied"] = time.monotonic() - begun
         headline(
             "The agent on its node; shortened waits: "

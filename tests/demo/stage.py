@@ -59,9 +59,9 @@ class Emulator:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def schedule(self, kind: str) -> str:
+    def schedule(self, kind: str, **fields: object) -> str:
         """Schedule an event for the VM and return its id."""
-        return self.ask("POST", "/events", {"EventType": kind})["EventId"]
+        return self.ask("POST", "/events", {"EventType": kind, **fields})["EventId"]
 
     def cancel(self, event_id: str) -> None:
         self.ask("DELETE", f"/events/{event_id}")
@@ -131,6 +131,9 @@ class Stage:
             "IMDS_AGENT_KUBECONFIG": str(self.plane.agent_kubeconfig(NODE)),
             "IMDS_AGENT_PROBE_ADDRESS": "127.0.0.1:0",
             "IMDS_AGENT_LOG_FORMAT": "json",
+            "POD_NAME": f"imds-agent-{NODE}",  # as the DaemonSet says it
+            "IMDS_AGENT_POLICY": "{Terminate: drain}",
+            "IMDS_AGENT_DRAIN_BEFORE": "1h",
             "TMPDIR": probes,
         }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.demo.moving import Moving
 from tests.demo.stage import NODE, Stage, StepFailed, wait_for
 
 TAG = "tag.imds-agent.github.io/environment"
@@ -99,7 +100,7 @@ def killed(stage: Stage) -> float:
 
 def story() -> list[Step]:
     """Return all steps, in order."""
-    events = Events()
+    events, moving = Events(), Moving()
     return [
         Step("labels of the VM and its tags on the node", labelled),
         Step("Reboot scheduled: cordoned", events.scheduled),
@@ -109,5 +110,9 @@ def story() -> list[Step]:
         Step("an admin's cordon from before survives our event", admins_cordon),
         Step("a cordon put on hold survives our event", held),
         Step("a tag changes in IMDS: the label follows", tag_changed),
+        Step("three pods on the node, and a second node", moving.deployed),
+        Step("Terminate scheduled: cordoned, drained; a disruption budget refuses", moving.refused),
+        Step("the budget allows one at a time: all pods move", moving.moved),
+        Step("the event is over: schedulable again", moving.given_back),
         Step("SIGKILL during an event, started again: given back when it is over", killed),
     ]

@@ -5,8 +5,9 @@ import time
 import uuid
 
 import pytest
+import yaml
 
-from tests.controlplane.installed import BASE, POLICY
+from tests.controlplane.installed import BASE
 
 GATES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 PATIENCE = 60.0  # seconds
@@ -43,17 +44,6 @@ def nodes(whole_plane):
     for node in made:
         node.close()
         node.delete()
-
-
-def test_type_checking_of_the_policy_finds_nothing(whole_plane):
-    def checked():
-        policy = whole_plane.admin.get(f"{GATES}/{POLICY}")
-        return (
-            policy if policy.get("status", {}).get("observedGeneration") == policy["metadata"]["generation"] else None
-        )
-
-    status = until(checked)["status"]
-    assert status["typeChecking"].get("expressionWarnings", []) == []
 
 
 def test_type_checking_would_find_something(whole_plane):
@@ -113,3 +103,29 @@ def test_but_for_the_hosts_network_the_pod_passes_the_restricted_standard(whole_
     assert "hostPort" in faults
     for other in ("runAsNonRoot", "seccompProfile", "capabilities", "allowPrivilegeEscalation", "volume"):
         assert other not in faults
+
+
+def container() -> dict:
+    [found] = yaml.safe_load((BASE / "daemonset.yaml").read_text())["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def test_the_pod_knows_its_node_and_itself():
+    names = {entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in container()["env"]}
+    assert names == {
+        "NODE_NAME": "spec.nodeName",
+        "POD_NAME": "metadata.name",
+        "POD_NAMESPACE": "metadata.namespace",
+    }
+
+
+def test_the_switch_is_a_whole_volume_that_need_not_be_there(whole_plane, nodes):
+    """A subPath would never be refreshed; a ConfigMap of the base would be put back at every apply."""
+    node = nodes()
+    [pod] = until(lambda: agent_pods(whole_plane, node.name))
+    [volume] = [volume for volume in pod["spec"]["volumes"] if "configMap" in volume]
+    assert (volume["configMap"]["name"], volume["configMap"]["optional"]) == ("imds-agent-switch", True)
+    [mount] = [mount for mount in pod["spec"]["containers"][0]["volumeMounts"] if mount["name"] == volume["name"]]
+    assert mount.get("subPath") is None
+    assert f"--switch-file={mount['mountPath']}/switch.yaml" in pod["spec"]["containers"][0]["args"]
+    assert "kind: ConfigMap" not in whole_plane.kubectl("kustomize", str(BASE))

@@ -1,16 +1,22 @@
 """What manifests/README.md says of overlays."""
 
+import argparse
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 
+from agent.clients.cluster import Access, Cluster
+from agent.clients.cluster_taints import write_taints
+from agent.core.taints import TaintRules
+from agent.settings import Settings, add_flags, read_settings
 from tests.controlplane.installed import BASE, POLICY
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import MERGE
+from tests.manifests.stage import COMPONENTS, OVERLAYS, POLICIES
 
-OVERLAYS = BASE.parent / "overlays"
 HEAD = """
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -18,19 +24,7 @@ resources: [{base}]
 """
 OTHER_NAMESPACE = "namespace: elsewhere\n"
 OTHER_IMAGE = "images: [{name: imds-agent, newName: registry.example.com/agent, newTag: 9.9.9}]\n"
-WITHOUT_POLICY = """
-patches:
-  - patch: |
-      $patch: delete
-      apiVersion: admissionregistration.k8s.io/v1
-      kind: ValidatingAdmissionPolicy
-      metadata: {name: imds-agent-own-node}
-  - patch: |
-      $patch: delete
-      apiVersion: admissionregistration.k8s.io/v1
-      kind: ValidatingAdmissionPolicyBinding
-      metadata: {name: imds-agent-own-node}
-"""
+GATES = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 
 @pytest.fixture
@@ -45,14 +39,40 @@ def overlay(tmp_path: Path):
     return write
 
 
-def objects_of(plane, folder: Path) -> dict[str, dict]:
-    """Return the objects that kustomize makes, by kind."""
-    return {item["kind"]: item for item in yaml.safe_load_all(plane.kubectl("kustomize", str(folder)))}
+def components(folder: Path, *names: str) -> str:
+    """Return the lines of an overlay in this folder that take components."""
+    found = [os.path.relpath(COMPONENTS / name, folder.resolve()) for name in names]
+    return f"components: {found}\n"
 
 
-def image(objects: dict[str, dict]) -> str:
-    [container] = objects["DaemonSet"]["spec"]["template"]["spec"]["containers"]
-    return container["image"]
+def objects_of(plane, folder: Path) -> list[dict]:
+    """Return the objects that kustomize makes."""
+    return list(yaml.safe_load_all(plane.kubectl("kustomize", str(folder))))
+
+
+def named(objects: list[dict]) -> set[tuple[str, str]]:
+    return {(item["kind"], item["metadata"]["name"]) for item in objects}
+
+
+def container(objects: list[dict]) -> dict:
+    [daemon_set] = [item for item in objects if item["kind"] == "DaemonSet"]
+    [found] = daemon_set["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def image(objects: list[dict]) -> str:
+    return container(objects)["image"]
+
+
+def settings_of(plane, folder: Path) -> Settings:
+    """Return what the agent makes of the overlay's arguments and variables."""
+    found = container(objects_of(plane, folder))
+    parser = argparse.ArgumentParser()
+    add_flags(parser, ())
+    command, *flags = found["args"]
+    assert command == "run"
+    environment = {entry["name"]: entry.get("value", "given") for entry in found["env"]}
+    return read_settings(parser.parse_args(flags), environment)
 
 
 def test_the_base_names_its_image_with_a_version(plane):
@@ -63,9 +83,37 @@ def test_an_overlay_changes_the_image(plane, overlay):
     assert image(objects_of(plane, overlay(OTHER_IMAGE))) == "registry.example.com/agent:9.9.9"
 
 
-def test_an_overlay_leaves_the_policy_out_and_nothing_else(plane, overlay):
-    gone = set(objects_of(plane, BASE)) - set(objects_of(plane, overlay(WITHOUT_POLICY)))
-    assert gone == {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+def test_an_overlay_leaves_the_policies_out_and_nothing_else(plane, overlay, tmp_path):
+    without = named(objects_of(plane, overlay(components(tmp_path, "without-policies"))))
+    gone = named(objects_of(plane, BASE)) - without
+    assert gone == {(kind, policy) for kind in GATES for policy in POLICIES}
+
+
+def test_components_go_together_in_one_overlay_of_ones_own(plane, overlay, tmp_path):
+    """Also in another namespace: the rights go along."""
+    rest = OTHER_NAMESPACE + components(tmp_path, "zone-if-absent", "startup-taint", "drain", "drain-delete")
+    objects = objects_of(plane, overlay(rest))
+    said = {entry["name"]: entry.get("value") for entry in container(objects)["env"]}
+    assert said.keys() >= {
+        "IMDS_AGENT_WELL_KNOWN_LABELS", "IMDS_AGENT_STARTUP_TAINT", "IMDS_AGENT_POLICY", "IMDS_AGENT_ON_DEADLINE"
+    }  # fmt: skip
+    bindings = [item for item in objects if item["kind"] in ("ClusterRoleBinding", "RoleBinding")]
+    assert [subject["namespace"] for item in bindings for subject in item["subjects"]] == ["elsewhere"] * 4
+
+
+def test_by_default_nothing_drains_and_the_switch_is_read(plane):
+    settings = settings_of(plane, BASE)
+    assert not settings.rules().events.drains
+    assert settings.switch_file == Path("/etc/imds-agent/switch/switch.yaml")
+    assert settings.rules().own_pod == ("given", "given")
+
+
+def test_the_drain_overlays_switch_on_what_they_are_named_for(plane):
+    drain, deleting = (settings_of(plane, OVERLAYS / name).rules() for name in ("drain", "drain-delete"))
+    for rules in (drain, deleting):
+        drained = {name for name, rule in rules.events.rules.items() if rule.do == "drain"}
+        assert drained == {"Preempt", "Redeploy", "Terminate"}
+    assert (drain.drain.on_deadline, deleting.drain.on_deadline) == ("leave", "delete")
 
 
 def test_in_another_namespace_the_rights_and_the_policy_go_along(built, overlay):
@@ -99,7 +147,32 @@ def test_with_its_overlay_the_agent_may_give_a_zone_where_none_is_and_nothing_mo
         assert answer(zone(None)) == 403
         assert answer(zone("x", key="topology.kubernetes.io/hostgroup")) == 403
         assert answer(zone("x", key="vm.imds-agent.github.io/size")) == 200
-        [container] = objects_of(plane, OVERLAYS / "zone-if-absent")["DaemonSet"]["spec"]["template"]["spec"][
-            "containers"
-        ]
-        assert {entry["name"] for entry in container["env"]} == {"NODE_NAME", "IMDS_AGENT_WELL_KNOWN_LABELS"}
+        assert settings_of(plane, OVERLAYS / "zone-if-absent").well_known_labels == "if-absent"
+
+
+def test_with_its_overlay_the_agent_may_remove_a_startup_taint_of_anothers_name_and_nothing_more(built):
+    gone, plain = ({"key": key, "effect": "NoSchedule"} for key in ("example.com/not-labelled", "dedicated"))
+    with ControlPlane() as plane:
+        plane.install(OVERLAYS / "startup-taint")
+        node = plane.register_node("a", taints=[gone, plain])
+        agent = plane.session(token=plane.agent_token("a"))
+
+        def answer(*wanted: dict) -> int:
+            return agent.raw("PATCH", node.path, {"spec": {"taints": list(wanted)}}, content_type=MERGE).status_code
+
+        assert answer({**gone, "effect": "NoExecute"}, plain) == 403
+        assert answer({**gone, "value": "x"}, plain) == 403
+        assert answer(gone) == 403
+        assert answer() == 403
+        assert answer(plain) == 200
+        assert answer(gone, plain) == 403
+        assert answer(plain, {"key": "imds-agent.github.io/scheduled-event", "effect": "NoSchedule"}) == 200
+        startup = settings_of(plane, OVERLAYS / "startup-taint").startup_taint
+        assert startup == gone["key"]
+        plane.admin.patch(node.path, {"spec": {"taints": [gone, plain]}})
+        with closing(Cluster(Access(kubeconfig=plane.agent_kubeconfig("a")))) as cluster:
+            write_taints(
+                cluster, "a", node.uid, event_type=None, lift_startup=True,
+                rules=TaintRules(startup=startup), domain="imds-agent.github.io",
+            )  # fmt: skip
+        assert node.get()["spec"]["taints"] == [plain]
