@@ -274,13 +274,19 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def default_text(name: str) -> str:
+    """Return a setting's default as it would be written; "" where there is none."""
+    entry = FIELDS[name]
+    kind: Kind = entry.metadata["kind"]
+    return "" if entry.default in (None, ()) and kind is not AUTO else kind.write(entry.default)
+
+
 def add_flags(parser: argparse.ArgumentParser, topics: Iterable[str]) -> None:
     """Add a flag for every setting and one for the file; --help shows those of the command's own topics."""
     parser.add_argument("--config", metavar="FILE", help="settings file, YAML (also IMDS_AGENT_CONFIG)")
     shown = {topic: parser.add_argument_group(TOPICS[topic]) for topic in topics}
     for name, entry in FIELDS.items():
-        kind: Kind = entry.metadata["kind"]
-        default = "" if entry.default in (None, ()) else f" [{kind.write(entry.default)}]"
+        default = f" [{text}]" if (text := default_text(name)) else ""
         group = shown.get(entry.metadata["topic"], parser)
         about = entry.metadata["about"] + default if group is not parser else argparse.SUPPRESS
         group.add_argument(flag(name), dest=name, metavar="VALUE", help=about.replace("%", "%%"))

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from agent.settings import FIELDS, Kind, flag, variable
+from agent.settings import FIELDS, default_text, flag, variable
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -15,8 +15,7 @@ def settings_table() -> str:
     """Return the table of settings, a row each."""
     rows = ["| flag | variable | default | what |", "|---|---|---|---|"]
     for name, entry in FIELDS.items():
-        kind: Kind = entry.metadata["kind"]
-        default = f"`{kind.write(entry.default)}`" if entry.default not in (None, ()) else ""
+        default = f"`{text}`" if (text := default_text(name)) else ""
         rows.append(f"| `{flag(name)}` | `{variable(name)}` | {default} | {entry.metadata['about']} |")
     return "\n".join(rows)
 

@@ -77,8 +77,8 @@ class Errands:
         self._metrics.evictions.labels("delete" if asking.delete else "evict", outcome.kind).inc()
         facts = {"pod": str(pod), "node": view.name}
         if outcome.kind == "accepted":
-            name = "drain.pod_deleted" if asking.delete else "drain.pod_evicted"
-            self._log.info(name, **facts, grace=asking.grace if asking.grace is not None else pod.grace)
+            said = asking.grace if asking.grace is not None else pod.grace
+            self._log.info("drain.pod_deleted" if asking.delete else "drain.pod_evicted", **facts, grace=said)
             self._herald.pod_asked(pod, deleted=asking.delete)
         elif outcome.kind == "refused":
             self._said_no(ask, outcome.why, outcome.budget, facts)
