@@ -24,18 +24,25 @@ NEIGHBOUR_AGE = 5.0  # seconds for which the marks of other nodes may be relied 
 
 
 def follow_up(scene: Scene, chosen: Notify | Cordon | Drain, pause: float) -> Turn:
-    """Return what follows once mark, cordon and labels are confirmed: places, pods, approval."""
-    kept = upkeep(owed(chosen.mark.events), scene.known, scene.rules, scene.view.name, scene.now.instant)
-    if kept.look or kept.actions:
-        return Turn(plan=chosen, look=kept.look, actions=() if kept.look else kept.actions, pause=pause)
-    if isinstance(chosen, Drain):
+    """Return what comes once mark, cordon and labels are confirmed.
+
+    A drain that presses goes before the upkeep of places: it must not wait for Leases.
+    """
+    turn = Turn(plan=chosen, pause=pause)
+    hurried = isinstance(chosen, Drain) and pressing(chosen, scene.known, scene.rules, scene.now.utc)
+    if isinstance(chosen, Drain) and hurried:
         turn = _drain_turn(scene, chosen, pause)
         if turn.look or turn.actions:
             return turn
-    else:
-        turn = Turn(plan=chosen, pause=pause)
-        if _pods_wanted(scene, chosen):
-            return replace(turn, look="pods")
+    kept = upkeep(owed(chosen.mark.events), scene.known, scene.rules, scene.view.name, scene.now.instant)
+    if kept.look or kept.actions:
+        return replace(turn, look=kept.look, actions=() if kept.look else kept.actions)
+    if isinstance(chosen, Drain) and not hurried:
+        turn = _drain_turn(scene, chosen, pause)
+        if turn.look or turn.actions:
+            return turn
+    if not isinstance(chosen, Drain) and _pods_wanted(scene, chosen):
+        return replace(turn, look="pods")
     return _approval_turn(scene, chosen, turn)
 
 

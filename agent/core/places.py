@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.core.actions import FreePlace, RenewPlace, TakePlace
-from agent.core.budget import RENEWALS, Free, Held, Take, Wait, claim, renew_due
+from agent.core.budget import RENEWALS, Free, Held, Take, claim, renew_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,18 +58,15 @@ def gate(purpose: Purpose, known: Known, rules: Rules, me: str, instant: float) 
     if not seen.usable:
         return OPEN
     found = claim(seen.places, node=me, count=seen.count, seen=seen.watched, instant=instant, expiry=rule.expiry)
-    stale = instant - seen.at >= WAITING
-    match found:
-        case Held():
-            return OPEN
-        case _ if stale:
-            return Gate(open=False, look=_look(purpose), queue=_holders(seen))
-        case Take():
-            return Gate(open=False, actions=(TakePlace(purpose=purpose, take=found),))
-        case Free():
-            return Gate(open=False, actions=(FreePlace(purpose=purpose, place=found.place),), queue=_holders(seen))
-        case Wait():
-            return Gate(open=False, queue=found.holders)
+    if isinstance(found, Held):
+        return OPEN
+    if instant - seen.at >= WAITING:
+        return Gate(open=False, look=_look(purpose), queue=_holders(seen))
+    if isinstance(found, Take):
+        return Gate(open=False, actions=(TakePlace(purpose=purpose, take=found),))
+    if isinstance(found, Free):
+        return Gate(open=False, actions=(FreePlace(purpose=purpose, place=found.place),), queue=_holders(seen))
+    return Gate(open=False, queue=found.holders)
 
 
 def _holders(seen: SeenPlaces) -> tuple[str, ...]:

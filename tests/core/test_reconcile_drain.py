@@ -26,6 +26,7 @@ from tests.core.builders import (
     managed,
     mark,
     marked_event,
+    node,
     seen,
     showing,
     turn,
@@ -236,6 +237,15 @@ def test_when_the_time_is_short_a_drain_waits_for_nobody():
     assert (asked(made), made.unbudgeted) == (["a"], True)
 
 
+def test_in_a_hurry_pods_are_asked_before_anybody_looks_at_leases():
+    near = soon(seconds=25)
+    made = turn(seen(cordoned(BEGUN)), near, rules=BUDGETED, pods=pods(pod()))
+    assert (asked(made), made.look) == (["a"], None)
+    tried = {"a": Attempt(at=0.0)}
+    after = turn(seen(cordoned(BEGUN)), near, rules=BUDGETED, pods=pods(pod()), tried=tried)
+    assert after.look == "drain places"
+
+
 def test_a_drain_without_a_deadline_waits_for_its_place_however_long():
     full = {"drain": places(place(OTHER))}
     standing = seen(cordoned(mark(marked_event(do="drain"))))
@@ -401,6 +411,11 @@ def test_released_labels_that_others_own_are_swept():
     made = turn(seen(sent), switch=Switch(labels="release"))
     assert [type(each) for each in made.actions] == [Sweep, Sweep]
     assert turn(seen(cordoned()), switch=Switch(withdraw=True)).actions != ()
+
+
+def test_a_group_of_which_nothing_stands_is_not_released():
+    bare = turn(seen(node()), switch=Switch(labels="release"))
+    assert bare.actions == ()
 
 
 def test_withdraw_takes_everything_back_at_once():
