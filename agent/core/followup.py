@@ -12,7 +12,7 @@ from agent.core.events import event_key
 from agent.core.known import Turn
 from agent.core.maintenance import Cordon, Drain, Notify
 from agent.core.marking import mark_actions
-from agent.core.places import gate, owed, upkeep
+from agent.core.places import gate, owed, perhaps_held, upkeep
 from agent.core.policy import decide
 
 if TYPE_CHECKING:
@@ -34,7 +34,14 @@ def follow_up(scene: Scene, chosen: Notify | Cordon | Drain, pause: float) -> Tu
         turn = _drain_turn(scene, chosen, pause)
         if turn.look or turn.actions:
             return turn
-    kept = upkeep(owed(chosen.mark.events), scene.known, scene.rules, scene.view.name, scene.now.instant)
+    kept = upkeep(
+        owed(chosen.mark.events),
+        scene.known,
+        scene.rules,
+        scene.view.name,
+        scene.now.instant,
+        perhaps=perhaps_held(chosen.mark.events),
+    )
     if kept.look or kept.actions:
         return replace(turn, look=kept.look, actions=() if kept.look else kept.actions)
     if isinstance(chosen, Drain) and not hurried:

@@ -84,11 +84,36 @@ def owed(events: Iterable[MarkedEvent]) -> frozenset[Purpose]:
     return frozenset(found)
 
 
-def upkeep(wanted: frozenset[Purpose], known: Known, rules: Rules, me: str, instant: float) -> Gate:
-    """Return the look or the actions that keep the places that are wanted alive, and give back those that are not."""
+def perhaps_held(events: Iterable[MarkedEvent]) -> frozenset[Purpose]:
+    """Return for which purposes a node with these marks may hold a place, wanted or not: an override wants it no more."""
+    marks = tuple(events)
+    found: set[Purpose] = set()
+    if any(event.drain is not None for event in marks):
+        found.add("drain")
+    if any(event.type == "Freeze" and event.do != "notify" for event in marks):
+        found.add("freeze")
+    return frozenset(found)
+
+
+def upkeep(
+    wanted: frozenset[Purpose],
+    known: Known,
+    rules: Rules,
+    me: str,
+    instant: float,
+    *,
+    perhaps: frozenset[Purpose] = frozenset(),
+) -> Gate:
+    """Return the look or the actions that keep the places that are wanted alive, and give back those that are not.
+
+    Args:
+        perhaps: purposes for which a place may be held that this process does not know of, since it restarted.
+    """
     actions: list[Action] = []
     for purpose, rule in rules.budgets.items():
         seen = known.places.get(purpose)
+        if purpose in perhaps and seen is None:
+            return Gate(open=True, look=_look(purpose))
         if purpose in wanted and (seen is None or (seen.usable and instant - seen.at > rule.expiry / RENEWALS)):
             return Gate(open=True, look=_look(purpose))
         if seen is None or not seen.usable:

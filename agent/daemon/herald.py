@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.daemon.metrics import Metrics
 
 AT_MOST = 20  # announcements after one turn: a node with hundreds of pods must not keep its loop from looking
+LONG = 2.0  # seconds that telling may keep a turn; a busy API server lets Events wait, and a cordon must not wait behind them
 KEPT = 200  # that wait at most; what an outage of the API server lets pile up beyond is not worth telling late
 REST = 1800.0  # seconds for which nothing is told after the API server said that we may not
 
@@ -82,10 +83,13 @@ class Herald:
 
     def flush(self, view: NodeView) -> None:
         """Tell what waits, as far as the API server takes it now; what fails is not tried again."""
-        if self._cluster is None or self._clock.monotonic() < self._rests_until:
+        started = self._clock.monotonic()
+        if self._cluster is None or started < self._rests_until:
             self._waiting.clear()
             return
         for _ in range(min(AT_MOST, len(self._waiting))):
+            if self._clock.monotonic() - started >= LONG:
+                return
             if not self._tell(self._cluster, _announcement(self._waiting.popleft(), view), view.name):
                 self._waiting.clear()
                 return

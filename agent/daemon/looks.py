@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.clients.cluster_errors import ClusterRefused
-from agent.clients.cluster_leases import Leases, count_nodes
+from agent.clients.cluster_errors import ClusterError, ClusterRefused, ClusterUnavailable
+from agent.clients.cluster_leases import Leases, count_nodes, places_of
 from agent.clients.cluster_pods import budgets_in, pods_on
 from agent.core.approval import neighbours
 from agent.core.budget import Watched, group_of, node_selector, places, watched
@@ -60,6 +60,7 @@ class Looks:
         self._counted: dict[tuple[Purpose, str], tuple[int, float]] = {}
         self._neighbours: SeenNeighbours | None = None
         self._said: dict[str, str] = {}
+        self._swept = False
         self.tried: dict[str, Attempt] = {}
         self.unsent: set[str] = set()
         self.refusals: dict[Group, Refusal] = {}
@@ -155,6 +156,23 @@ class Looks:
         self._places[purpose] = SeenPlaces(
             places=found, count=places(rule.size, nodes), group=group, watched=watched(seen, found, now), at=now
         )
+
+    def free_leftovers(self, node: str) -> None:
+        """Give back, once in this process, what a node without any mark still holds: its agent died in between.
+
+        Without it others would wait until the place's holder counts as dead.
+        """
+        if self._swept or not self._rules.budgets:
+            return
+        try:
+            for leases, place in places_of(self._cluster, namespace=self._namespace, node=node):
+                if leases.free(place, now=self._clock.utc()):
+                    self._log.info("budget.place_freed", node=node, budget="leftover", index=place.index)
+        except ClusterUnavailable:
+            return  # the next turn tries again
+        except ClusterError as error:
+            self._log.debug("budget.leftovers_unknown", error=str(error))
+        self._swept = True
 
     def no_budget(self, purpose: Purpose, refusal: ClusterRefused) -> None:
         """Remember that a budget cannot be kept for want of rights; nobody is kept waiting for that."""

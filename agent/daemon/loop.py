@@ -19,6 +19,7 @@ from agent.clients.cluster_errors import (
 )
 from agent.core.actions import Action, ApplyGroup, NodeAction, Sweep
 from agent.core.labelling import MANAGERS, group_of
+from agent.core.maintenance import Idle
 from agent.core.node import NodeView, read_node
 from agent.core.reconcile import reconcile
 from agent.core.refusal import refused
@@ -179,6 +180,8 @@ class Loop:
         if turn.plan is not None:
             self._story.told(self._looks.known(), view, turn, utc=self._now(), instant=instant)
             self._herald.flush(view)
+            if isinstance(turn.plan, Idle) and self._board.facts().sighting is not None:
+                self._looks.free_leftovers(view.name)
         self._board.events_wanted_by_mark(marked=f"{self._rules.labels.domain}/events" in view.annotations)
         pause = turn.pause * (random.uniform(0.8, 1.2) if turn.pause > 30 else 1.0)  # noqa: S311 - a fleet in step
         self._look_at = instant + pause

@@ -294,6 +294,17 @@ def test_a_restarted_agent_looks_for_the_place_that_it_must_keep():
     assert made.look == "drain places"
 
 
+def test_a_restarted_agent_gives_back_the_place_of_a_drain_that_was_overridden():
+    standing = mark(marked_event(do="drain", drain="stopped", overridden=True))
+    made = turn(seen(uncordoned(standing)), soon(), rules=BUDGETED)
+    assert made.look == "drain places"
+    held = {"drain": places(place(ME))}
+    made = turn(seen(uncordoned(standing)), soon(), rules=BUDGETED, places=held)
+    assert made.actions == (FreePlace(purpose="drain", place=place(ME)),)
+    free = {"drain": places(place(OTHER))}
+    assert turn(seen(uncordoned(standing)), soon(), rules=BUDGETED, places=free).actions == ()
+
+
 # The budget of freezes.
 
 FREEZE = BudgetRule(size=Size(percent=10), scope=Scope(kind="cluster"))
@@ -335,7 +346,8 @@ def test_a_short_freeze_needs_no_place():
 def test_a_freeze_that_somebody_overrode_asks_for_no_place():
     standing = mark(marked_event(kind="Freeze", overridden=True))
     view = seen(uncordoned(standing))
-    assert turn(view, showing(freeze()), rules=FREEZING).look is None
+    made = turn(view, showing(freeze()), rules=FREEZING, places={"freeze": places(place())})
+    assert (made.look, made.actions) == (None, ())
 
 
 def test_the_place_of_a_freeze_is_kept_alive_while_it_cordons():
