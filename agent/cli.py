@@ -113,6 +113,8 @@ def _meant(word: str, known: Sequence[str]) -> str:
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     """Parse, and tell of a wrong flag where its command's --help is known."""
     arguments, unknown = _parser(argv).parse_known_args(argv)
+    if unknown and getattr(arguments, "event_id", "") is None and not unknown[0].startswith("-"):
+        arguments.event_id = unknown.pop(0)  # older Pythons take both operands at the first and lose one behind a flag
     if unknown:
         word = unknown[0].partition("=")[0]
         known = [flag(name) for name in FIELDS] if word.startswith("--") else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -29,6 +30,7 @@ Node = dict[str, Any]
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+AT_ONCE = 5  # requests at most at the same time
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
@@ -88,7 +90,7 @@ def _configuration(access: Access) -> Configuration:
             persist_config=False,
         )
     configuration.retries = False
-    configuration.connection_pool_maxsize = 2  # the one writer, and a person's command
+    configuration.connection_pool_maxsize = AT_ONCE  # the one writer alone, but for evictions
     return configuration
 
 
@@ -99,7 +101,7 @@ def _told(error: Exception) -> str:
 
 
 class Cluster:
-    """A connection to one API server; not for use by several threads at once."""
+    """A connection to one API server; `ask` may be called from several threads."""
 
     def __init__(self, access: Access, *, seen: Callable[[str, int], None] = lambda _verb, _code: None) -> None:
         """Read the credentials.
@@ -112,6 +114,7 @@ class Cluster:
         """
         self._access = access
         self._seen = seen
+        self._renewing = threading.Lock()
         self._client = self._connect()
 
     def _connect(self) -> ApiClient:
@@ -194,11 +197,11 @@ class Cluster:
             ClusterError: anything but an object with metadata.
         """
         headers = {"Accept": accept} | ({"Content-Type": kind} if kind else {})
-        reply = self._send(verb, path, query, headers, body)
+        client = self._client
+        reply = self._send(client, verb, path, query=query, headers=headers, body=body)
         if reply.status == 401:  # a rotated token, or an expired one: read the credentials again, once
-            self.close()
-            self._client = self._connect()
-            reply = self._send(verb, path, query, headers, body)
+            client = self._renewed(client)
+            reply = self._send(client, verb, path, query=query, headers=headers, body=body)
         if reply.status >= 400:
             raise error_of(f"{verb} {path}", reply.status, reply.body, reply.retry_after)
         try:
@@ -209,11 +212,26 @@ class Cluster:
             raise ClusterUnavailable(f"{verb} {path}: the answer is not an object: is a proxy in between?")
         return document
 
+    def _renewed(self, refused: ApiClient) -> ApiClient:
+        """Return a client with fresh credentials; another thread may have made it already."""
+        with self._renewing:
+            if self._client is refused:
+                self._client = self._connect()
+                refused.rest_client.close()
+            return self._client
+
     def _send(
-        self, verb: str, path: str, query: Mapping[str, str], headers: dict[str, str], body: Mapping[str, Any] | None
+        self,
+        client: ApiClient,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        headers: dict[str, str],
+        body: Mapping[str, Any] | None,
     ) -> _Reply:
         try:
-            request = self._client.param_serialize(
+            request = client.param_serialize(
                 verb,
                 path,
                 query_params=list(query.items()),
@@ -221,7 +239,7 @@ class Cluster:
                 body=as_yaml(body) if body is not None and headers.get("Content-Type") == APPLY else body,
                 auth_settings=["BearerToken"],
             )
-            response = self._client.call_api(
+            response = client.call_api(
                 *request, _request_timeout=(self._access.connect_timeout, self._access.read_timeout)
             )
             raw: bytes = response.read()  # type: ignore[no-untyped-call]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.clients.cluster_errors import ClusterRefused, ClusterUnavailable
+from agent.clients.cluster import AT_ONCE
+from agent.clients.cluster_errors import ClusterError, ClusterRefused, ClusterUnavailable
 from agent.clients.cluster_pods import delete, evict
 from agent.clients.imds_errors import ImdsError, ImdsUnavailable
 from agent.clients.imds_http import unsent
@@ -13,7 +14,10 @@ from agent.core.drain import Attempt
 from agent.core.events import event_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.clients.cluster import Cluster
+    from agent.clients.cluster_pods import Outcome
     from agent.clients.imds import Imds
     from agent.core.known import Rules
     from agent.core.node import NodeView
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from agent.daemon.looks import Looks
     from agent.daemon.metrics import Metrics
 
-Errand = Ask | TakePlace | RenewPlace | FreePlace | Approve
+Errand = TakePlace | RenewPlace | FreePlace | Approve
 
 
 class Errands:
@@ -61,17 +65,43 @@ class Errands:
             ClusterError: the API server did not answer, or our rights do not do.
         """
         match errand:
-            case Ask():
-                self._ask(errand, view)
             case TakePlace() | RenewPlace() | FreePlace():
                 self._place(errand, view)
             case Approve():
                 self._approve(errand, view)
 
-    def _ask(self, ask: Ask, view: NodeView) -> None:
+    def ask(self, asks: Sequence[Ask], view: NodeView) -> None:
+        """Ask pods to leave, some at the same time.
+
+        The API server takes a tenth of a second for each eviction, since it wants to know the latest disruption budgets (tried,
+        1.34: its cache is brought up to date every 100 ms): one after the other, thirty pods would cost three of a Preempt's
+        thirty seconds.
+
+        Raises:
+            ClusterError: the API server did not answer, or our rights do not do; what was asked is remembered.
+        """
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a node that never drains need not carry it
+
+        with ThreadPoolExecutor(min(AT_ONCE, len(asks))) as workers:
+            answers = list(workers.map(self._answer, asks))
+        trouble: ClusterError | None = None
+        for ask, answer in zip(asks, answers, strict=True):
+            found = answer if isinstance(answer, ClusterError) else self._note(ask, answer, view)
+            trouble = trouble or found
+        if trouble is not None:
+            raise trouble
+
+    def _answer(self, ask: Ask) -> Outcome | ClusterError:
+        """Ask one pod; called from any thread."""
+        send = delete if ask.asking.delete else evict
+        try:
+            return send(self._cluster, ask.asking.pod, ask.asking.grace)
+        except ClusterError as error:
+            return error
+
+    def _note(self, ask: Ask, outcome: Outcome, view: NodeView) -> ClusterError | None:
+        """Remember and tell what came of asking one pod; returns what the turn must end for."""
         asking, pod = ask.asking, ask.asking.pod
-        send = delete if asking.delete else evict
-        outcome = send(self._cluster, pod, asking.grace)
         now = self._clock.monotonic()
         self._looks.tried[pod.uid] = Attempt(at=now, refused=outcome.refused, delete=asking.delete)
         self._metrics.evictions.labels("delete" if asking.delete else "evict", outcome.kind).inc()
@@ -83,7 +113,8 @@ class Errands:
         elif outcome.kind == "refused":
             self._said_no(ask, outcome.why, outcome.budget, facts)
         elif outcome.kind == "busy":  # the next pod would hardly fare better, and time-outs add up
-            raise ClusterUnavailable(outcome.why, outcome.retry_after)
+            return ClusterUnavailable(outcome.why, outcome.retry_after)
+        return None
 
     def _said_no(self, ask: Ask, why: str, budget: str | None, facts: dict[str, str]) -> None:
         """Say once for each pod and reason that it will not go; it is asked again without a word."""

@@ -17,7 +17,7 @@ from agent.clients.cluster_errors import (
     NodeMissing,
     NodeReplaced,
 )
-from agent.core.actions import Action, ApplyGroup, NodeAction, Sweep
+from agent.core.actions import Action, ApplyGroup, Ask, NodeAction, Sweep
 from agent.core.labelling import MANAGERS, group_of
 from agent.core.maintenance import Idle
 from agent.core.node import NodeView, read_node
@@ -165,6 +165,8 @@ class Loop:
                 self._looks.look(turn.look, view)
             elif turn.actions and not fresh:
                 view, fresh = self._look("full"), True
+            elif asks := [action for action in turn.actions if isinstance(action, Ask)]:
+                self._errands.ask(asks, view)  # a drain's step is nothing else
             elif turn.actions:
                 view = self._act(turn, view)
             else:
@@ -239,7 +241,8 @@ class Loop:
     def _carry_out(self, action: Action, view: NodeView) -> NodeView:
         if isinstance(action, NodeAction):
             return self._acts.carry_out(action, view)
-        self._errands.run(action, view)
+        if not isinstance(action, Ask):
+            self._errands.run(action, view)
         return view
 
     def _left_out(self, action: Action, view: NodeView, refusal: ClusterRefused) -> bool:

@@ -41,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate-limit", type=int, default=5, metavar="N", help="requests a second; 0: none (%(default)s)"
     )
     parser.add_argument(
+        "--clock-skew",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how far the service's clock is ahead of this machine's; below 0: behind (%(default)s)",
+    )
+    parser.add_argument(
         "--choice",
         action="append",
         default=[],
@@ -63,7 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
         emulator = _made(arguments)
         _answer_until_told(emulator, arguments.output)
     except InputError as error:
-        return _refused(str(error).replace("$.name:", "--scenario:").replace("$.speed:", "--speed:"))
+        return _refused(
+            str(error)
+            .replace("$.name:", "--scenario:")
+            .replace("$.speed:", "--speed:")
+            .replace("clock_skew:", "--clock-skew:")
+        )
     except OSError as error:
         return _refused(f"cannot listen on {arguments.listen} or {arguments.admin}: {error.strerror or error}")
     return 0
@@ -93,6 +105,7 @@ def _made(arguments: argparse.Namespace) -> "Emulator":
         listen=arguments.listen,
         admin=arguments.admin,
         choices=with_choices(arguments.choice),
+        clock_skew=arguments.clock_skew,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from agent.emulator import events, faults
 from agent.emulator.admin import Admin
 from agent.emulator.fleet import Vm, fleet_from, one_vm
-from agent.emulator.reading import Document, InputError
+from agent.emulator.reading import Document, InputError, skew_of
 from agent.emulator.server import Doors, Listener
 from agent.emulator.unconfirmed import Choices
 from agent.emulator.versions import CLOUDS, Cloud, Era, Service
@@ -21,9 +21,13 @@ Address: TypeAlias = tuple[str, int]
 _TRIES = 20  # free ports to try until all of a fleet's addresses have one in common
 
 
-def steady_clock() -> Callable[[], float]:
-    """Return a clock that tells seconds since 1970 and never jumps, whatever happens to the wall clock."""
-    offset = time.time() - time.monotonic()
+def steady_clock(skew: float = 0.0) -> Callable[[], float]:
+    """Return a clock that tells seconds since 1970 and never jumps, whatever happens to the wall clock.
+
+    Args:
+        skew: seconds that it is ahead of the machine's.
+    """
+    offset = time.time() - time.monotonic() + skew
     return lambda: time.monotonic() + offset
 
 
@@ -49,6 +53,8 @@ class Emulator:
         scenario: a story that begins at once.
         fleet: a list as in a fleet file; all VMs listen on one port.
         choices: what to do where nobody knows what the service does.
+        clock_skew: seconds that the service's clock is ahead of the machine's, negative where it is behind: so a node's
+            wrong clock looks from its own side. Not with `clock`.
         clock: seconds since 1970 that never run backwards; None means the machine's.
 
     Raises:
@@ -69,14 +75,18 @@ class Emulator:
         listen: str = "127.0.0.1:0",
         admin: str = "127.0.0.1:0",
         choices: Choices | None = None,
+        clock_skew: float = 0.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
         service = Service(era=era, cloud=cloud, choices=choices or Choices())
         if instance is not None and fleet is not None:
             raise InputError("expected an instance or a fleet, found both")
+        if clock is not None and clock_skew:
+            raise InputError("expected a clock or its clock_skew, found both")
         vms = one_vm(instance, CLOUDS[cloud]) if fleet is None else fleet_from(list(fleet), CLOUDS[cloud])
+        skew = skew_of(clock_skew, "clock_skew")
         self._listen, self._admin = address_from(listen), address_from(admin)
-        self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock())
+        self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock(skew))
         self._speed = speed
         if scenario is not None:
             self._world.begin_scenario(None, scenario, speed)

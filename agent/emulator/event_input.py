@@ -33,7 +33,10 @@ def changed_event(event: Event, given: object, now: float) -> Event:
         field, read = _READERS[key]
         changes[field] = read(value, f"$.{key}", now)
     result: Event = replace(event, **changes)
-    return begun(result, now) if result.status == "Started" else replace(result, started_at=None)
+    if result.status == "Started":
+        return begun(result, now)
+    approved = None if "status" in changes else result.starts_at  # put back to Scheduled, it waits again
+    return replace(result, started_at=None, starts_at=approved)
 
 
 def _not_before(value: object, path: str, _now: float) -> float | None:

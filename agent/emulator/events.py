@@ -24,6 +24,7 @@ class Event:
     Args:
         not_before: None once nothing starts by itself; shown as "" when started.
         duration: seconds of interruption; -1 is unknown.
+        starts_at: when it starts because somebody approved it; None while nobody has.
         started_at: when it became Started; None before.
         remove_after: seconds after its start until it is gone; None means that somebody removes it.
     """
@@ -36,6 +37,7 @@ class Event:
     description: str = ""
     source: str = "Platform"
     duration: int = -1
+    starts_at: float | None = None
     started_at: float | None = None
     remove_after: float | None = None
 
@@ -102,18 +104,36 @@ def begun(event: Event, at: float) -> Event:
     return replace(event, status="Started", started_at=at)
 
 
-def approved(schedule: Schedule, event_ids: Iterable[str], now: float) -> Schedule:
-    """Start events now, as StartRequests asks for all their VMs."""
+def approved(schedule: Schedule, event_ids: Iterable[str], now: float, takes: float = 0.0) -> Schedule:
+    """Approve events, as StartRequests asks for all their VMs, and start those that are due.
+
+    Args:
+        takes: seconds from an approval to the start; until then nothing in the document has changed.
+    """
     wanted = {each.upper() for each in event_ids}
-    return _mapped(
-        schedule,
-        lambda each: begun(each, now) if each.event_id.upper() in wanted and each.status == "Scheduled" else each,
+    events = tuple(
+        replace(each, starts_at=now + takes)
+        if each.event_id.upper() in wanted and each.status == "Scheduled" and each.starts_at is None
+        else each
+        for each in schedule.events
     )
+    if events == schedule.events:
+        return schedule
+    return advanced(replace(schedule, events=events), now)
+
+
+def shifted(schedule: Schedule, seconds: float) -> Schedule:
+    """Return the schedule with every NotBefore so much later, as a service whose clock is ahead tells it."""
+    events = tuple(
+        each if each.not_before is None else replace(each, not_before=each.not_before + seconds)
+        for each in schedule.events
+    )
+    return replace(schedule, events=events)
 
 
 def advanced(schedule: Schedule, now: float) -> Schedule:
     """Let time pass: start what is due, remove what is over; each counts one incarnation."""
-    started = _mapped(schedule, lambda each: _begun_if_due(each, now))
+    started = _mapped(schedule, lambda each: _begun_if_due(each, schedule, now))
     kept = tuple(each for each in started.events if not _is_over(each, now))
     if len(kept) == len(started.events):
         return started
@@ -121,9 +141,24 @@ def advanced(schedule: Schedule, now: float) -> Schedule:
     return Schedule(incarnation=started.incarnation + over, events=kept)
 
 
-def _begun_if_due(event: Event, now: float) -> Event:
-    due = event.status == "Scheduled" and event.not_before is not None and event.not_before <= now
-    return begun(event, event.not_before) if due and event.not_before is not None else event
+def _begun_if_due(event: Event, schedule: Schedule, now: float) -> Event:
+    times = [each for each in (event.not_before, _released_at(event, schedule)) if each is not None]
+    if event.status != "Scheduled" or not times or min(times) > now:
+        return event
+    return begun(event, min(times))
+
+
+def _released_at(event: Event, schedule: Schedule) -> float | None:
+    """Return when approval starts an event; deletions that share a NotBefore wait until all are approved."""
+    if event.event_type != "Terminate":
+        return event.starts_at
+    shared = [
+        each.starts_at
+        for each in schedule.events
+        if (each.event_type, each.status, each.not_before) == ("Terminate", "Scheduled", event.not_before)
+    ]
+    times = [each for each in shared if each is not None]
+    return max(times) if times and len(times) == len(shared) else None
 
 
 def _is_over(event: Event, now: float) -> bool:

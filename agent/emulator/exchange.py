@@ -47,11 +47,13 @@ class Delivery:
 
     Args:
         seconds: how long to wait before; None (hang only) means until the client or the emulator ends.
+        date: seconds that the Date header is later than the emulator's clock; None sends no such header.
     """
 
     response: Response = field(default_factory=Response)
     manner: Manner = "whole"
     seconds: float | None = 0.0
+    date: float | None = 0.0
 
 
 def target_of(target: str) -> tuple[str, str]:

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from agent.emulator import errors
 from agent.emulator.exchange import JSON, Delivery, Request, Response
-from agent.emulator.reading import list_of, object_of, seconds_of, text_of, texts_of, whole_of, word_of, wrong
+from agent.emulator.reading import list_of, object_of, seconds_of, skew_of, text_of, texts_of, whole_of, word_of, wrong
 from agent.emulator.versions import Service
 
 Kind: TypeAlias = Literal[
-    "status", "delay", "hang", "reset", "truncate", "html", "partial", "empty", "garbage"
+    "status", "delay", "hang", "reset", "truncate", "html", "partial", "empty", "garbage", "skew", "no-date"
 ]  # fmt: skip
-KINDS: tuple[Kind, ...] = ("status", "delay", "hang", "reset", "truncate", "html", "partial", "empty", "garbage")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+CLOCK: tuple[Kind, ...] = ("skew", "no-date")  # what is wrong with the time; the rest of the answer is as it would be
 
 # What Azure's engineers told of partial answers, and what clients recorded: these parts go missing first.
 PARTIAL = ("zone", "platformFaultDomain", "tags", "tagsList")
@@ -28,7 +29,9 @@ class Fault:
     Args:
         status: for kind status.
         body: None means the one that fits the kind (and for kind status the service's own for that status).
-        seconds: of delay, or of a hang before the connection is closed; None means 1 of delay, and no end of a hang.
+        method: GET or POST; None means both.
+        seconds: of delay, or of a hang before the connection is closed; None means 1 of delay, and no end of a hang. Of
+            skew: how far the VM's clock is behind the service's, negative where it is ahead.
         times: how many requests it still meets; None means all.
         until: when it ends, on the emulator's clock; None means never.
         empty: parts that a partial document lacks.
@@ -36,6 +39,7 @@ class Fault:
 
     kind: Kind
     path: str = "/metadata"
+    method: str | None = None
     status: int = 503
     body: str | None = None
     seconds: float | None = None
@@ -47,17 +51,45 @@ class Fault:
 Faults: TypeAlias = tuple[Fault, ...]
 
 
-def met(faults: Faults, path: str, now: float) -> tuple[Fault | None, Faults]:
-    """Return the first fault that a request meets, if any, and the faults that are left."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """What a request met.
+
+    Args:
+        fault: None where nothing spoils the answer.
+        skew: seconds that all times in the answer are later than the emulator's clock has them.
+        dated: whether there is a Date header.
+        left: the faults that later requests may meet.
+    """
+
+    fault: Fault | None
+    skew: float = 0.0
+    dated: bool = True
+    left: Faults
+
+
+def met(faults: Faults, method: str, path: str, now: float) -> Met:
+    """Return the first fault that a request meets, if any, and what is wrong with the time besides."""
     left = tuple(each for each in faults if each.until is None or now < each.until)
-    for index, fault in enumerate(left):
-        if not path.startswith(fault.path):
-            continue
-        if fault.times is None:
-            return fault, left
-        rest = (replace(fault, times=fault.times - 1),) if fault.times > 1 else ()
-        return fault, (*left[:index], *rest, *left[index + 1 :])
-    return None, left
+    here = [each for each in left if path.startswith(each.path) and each.method in (None, method)]
+    spoiling = [each for each in here if each.kind not in CLOCK][:1]
+    clock = [each for each in here if each.kind in CLOCK]
+    return Met(
+        fault=spoiling[0] if spoiling else None,
+        skew=sum(each.seconds or 0.0 for each in clock if each.kind == "skew"),
+        dated=not any(each.kind == "no-date" for each in clock),
+        left=_once_less(left, [*spoiling, *clock]),
+    )
+
+
+def _once_less(faults: Faults, used: list[Fault]) -> Faults:
+    found: list[Fault] = []
+    for fault in faults:
+        if fault.times is None or not any(fault is each for each in used):
+            found.append(fault)
+        elif fault.times > 1:
+            found.append(replace(fault, times=fault.times - 1))
+    return tuple(found)
 
 
 def spoiled(
@@ -103,11 +135,13 @@ def _fault_from(given: object, path: str, now: float) -> Fault:
     kind = document.get("kind")
     if kind not in KINDS:
         raise wrong(f"{path}.kind", f"one of {', '.join(KINDS)}", kind)
+    readers = {**_READERS, "seconds": ("seconds", skew_of)} if kind == "skew" else _READERS
     changes: dict[str, Any] = {}
-    for key, value in document.items():
-        if key in _READERS:
-            field, read = _READERS[key]
-            changes[field] = read(value, f"{path}.{key}")
+    for key, (field, read) in readers.items():
+        if key in document:
+            changes[field] = read(document[key], f"{path}.{key}")
+    if kind == "skew" and "seconds" not in document:
+        raise wrong(f"{path}.seconds", "seconds, -3e8 to 3e8", None)
     if changes.get("until") is not None:
         changes["until"] += now
     return Fault(kind=cast("Kind", kind), **changes)
@@ -124,8 +158,15 @@ def _status(value: object, path: str) -> int:
     return status
 
 
+def _method(value: object, path: str) -> str:
+    if value not in ("GET", "POST"):
+        raise wrong(path, "GET or POST", value)
+    return str(value)
+
+
 _READERS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "path": ("path", lambda value, path: word_of(value, path, "the beginning of a path such as '/metadata'")),
+    "method": ("method", _or_none(_method)),
     "status": ("status", _status),
     "body": ("body", _or_none(text_of)),
     "seconds": ("seconds", _or_none(seconds_of)),

@@ -33,6 +33,11 @@ class Vm:
         return str(self.instance.get("compute", {}).get("name", "")) or self.name
 
     @property
+    def update_domain(self) -> str:
+        """Which VMs maintenance takes together with it."""
+        return str(self.instance.get("compute", {}).get("platformUpdateDomain", ""))
+
+    @property
     def group(self) -> str:
         """Whom it shares events with: its placement group, or itself alone."""
         group = str(self.instance.get("compute", {}).get("placementGroupId", ""))

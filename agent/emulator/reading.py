@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 Document: TypeAlias = dict[str, Any]
 
 _MOST_SECONDS = 1e9
+_MOST_SKEW = 3e8
 _SHOWN = 64  # characters of a wrong value that an error repeats
 
 
@@ -67,6 +68,13 @@ def seconds_of(value: object, path: str) -> float:
     """Return a number of seconds; thirty years at most, so that no date leaves the calendar."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST_SECONDS:
         raise wrong(path, "seconds, 0 to 1e9", value)
+    return float(value)
+
+
+def skew_of(value: object, path: str) -> float:
+    """Return a number of seconds that a clock may be ahead (above 0) or behind; ten years at most."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST_SKEW <= value <= _MOST_SKEW:
+        raise wrong(path, "seconds, -3e8 to 3e8", value)
     return float(value)
 
 

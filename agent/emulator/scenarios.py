@@ -4,45 +4,14 @@ Notice, durations and times from start to removal follow Azure's documentation a
 (medians of July 2025); each can be told faster.
 """
 
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from agent.emulator.events import Event
 from agent.emulator.faults import Fault
+from agent.emulator.steps import Approves, Fails, Moves, Restarts, Schedules, Step, Whom, Withdraws
 
 QUIET = 5.0  # seconds before anything happens, so that a watcher sees the calm first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedules:
-    """An event is published.
-
-    Args:
-        notice: seconds until NotBefore; None means that it is Started at once.
-    """
-
-    at: float
-    event: Event
-    notice: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraws:
-    """The story's events that have not started are cancelled."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fails:
-    """The service has this fault for some seconds."""
-
-    at: float
-    fault: Fault
-    lasts: float
-
-
-Step: TypeAlias = Schedules | Withdraws | Fails
+DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +33,12 @@ def _event(event_type: str, description: str, duration: int, remove_after: float
     )
 
 
-def _one(told: str, event: Event, notice: float | None) -> Scenario:
-    return Scenario(told=told, steps=(Schedules(at=QUIET, event=event, notice=notice),))
+def _one(
+    told: str, event: Event, notice: float | None, *more: Step, whom: Whom = "own", apart: float = 0.0
+) -> Scenario:
+    """Return a story of one event, or of several of its kind, and what else happens."""
+    first = Schedules(at=QUIET, event=event, notice=notice, whom=whom, apart=apart)
+    return Scenario(told=told, steps=(first, *more))
 
 
 _LIVE_MIGRATION = "Virtual machine is being paused because of a memory-preserving Live Migration operation."
@@ -73,6 +46,7 @@ _RESTART = "Virtual machine is going to be restarted as requested by authorized 
 _REPAIR = "Host server is undergoing an emergency repair."
 _MAINTENANCE = "Host server is undergoing maintenance."
 _FAILURE = "Virtual machine has encountered a failure."
+_REDEPLOYMENT = "Virtual machine is going to be redeployed as requested by authorized user."
 
 SCENARIOS: dict[str, Scenario] = {
     "reboot": _one(
@@ -117,20 +91,74 @@ SCENARIOS: dict[str, Scenario] = {
             Fails(at=110, lasts=10, fault=Fault(kind="hang")),
         ),
     ),
+    # What a fleet, a drain and an approval meet.
+    "user-reboot": _one(
+        "A user restarts the VM: nothing happens before somebody approves, or for 15 minutes; started for 5.",
+        _event("Reboot", _RESTART, -1, 300, "User"),
+        900,
+    ),
+    "user-redeploy": _one(
+        "A user moves the VM to another host: nothing happens before somebody approves, or for 10 minutes; started for 10.",
+        _event("Redeploy", _REDEPLOYMENT, -1, 600, "User"),
+        600,
+    ),
+    "hardware-prediction": _one(
+        "The host is going to fail: the VM will be moved in 7 days, or as soon as somebody approves.",
+        _event("Redeploy", "", -1, 600),
+        7 * DAY,
+    ),
+    "multi-vm": _one(
+        "Maintenance restarts the whole placement group in one event; a VM alone shares it with one that is not here.",
+        _event("Reboot", _MAINTENANCE, -1, 300),
+        900,
+        whom="group",
+    ),
+    "preempt-burst": _one(
+        "All VMs of a placement group of spot VMs are evicted, one a second, with 30 seconds of notice each.",
+        _event("Preempt", "", -1, 60),
+        30,
+        whom="each",
+        apart=1,
+    ),
+    "maintenance-wave": _one(
+        "Maintenance restarts the fleet, one update domain after the other: 15 minutes of notice, started for 10.",
+        _event("Reboot", _MAINTENANCE, -1, 600),
+        900,
+        whom="update-domain",
+        apart=1560,
+    ),
+    "freeze-wave": _one(
+        "Maintenance freezes the fleet for 9 seconds, one update domain after the other: 15 minutes of notice, started for 10.",
+        _event("Freeze", _MAINTENANCE, 9, 600),
+        900,
+        whom="update-domain",
+        apart=1560,
+    ),
+    "approved-by-others": _one(
+        "Maintenance is announced 15 minutes ahead, and after one minute somebody else approves it.",
+        _event("Reboot", _MAINTENANCE, -1, 300),
+        900,
+        Approves(at=QUIET + 60),
+    ),
+    "reschedules": _one(
+        "Maintenance 15 minutes ahead is put off to 30 minutes after 5, and brought forward to 2 minutes after 10 more.",
+        _event("Reboot", _MAINTENANCE, -1, 300),
+        900,
+        Moves(at=QUIET + 300, notice=1800),
+        Moves(at=QUIET + 900, notice=120),
+    ),
+    "overlapping": Scenario(
+        told="A freeze and a restart overlap: the first is over while the second has only begun.",
+        steps=(
+            Schedules(at=QUIET, event=_event("Freeze", _LIVE_MIGRATION, 5, 300), notice=900),
+            Schedules(at=QUIET + 240, event=_event("Reboot", _RESTART, -1, 300, "User"), notice=900),
+        ),
+    ),
+    "incarnation-restarts": _one(
+        "The service restarts and counts from 1 again, once before the announced restart begins and once after.",
+        _event("Reboot", _MAINTENANCE, -1, 300),
+        900,
+        Restarts(at=QUIET + 300),
+        Restarts(at=QUIET + 1000),
+    ),
 }
-
-
-def paced(scenario: Scenario, speed: float) -> Scenario:
-    """Return the story told faster (above 1) or slower: all times divided by the speed; durations said stay."""
-    return replace(scenario, steps=tuple(_paced_step(step, speed) for step in scenario.steps))
-
-
-def _paced_step(step: Step, speed: float) -> Step:
-    at = step.at / speed
-    if isinstance(step, Schedules):
-        remove_after = None if step.event.remove_after is None else step.event.remove_after / speed
-        notice = None if step.notice is None else step.notice / speed
-        return replace(step, at=at, notice=notice, event=replace(step.event, remove_after=remove_after))
-    if isinstance(step, Fails):
-        return replace(step, at=at, lasts=step.lasts / speed)
-    return replace(step, at=at)

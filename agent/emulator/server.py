@@ -24,11 +24,17 @@ _DIGITS = 16  # of a Content-Length; int() refuses thousands of them
 _LOOK = 0.2  # seconds between looks whether a client that is kept waiting is still there
 
 
-def head(response: Response, *, length: int, now: float, closing: bool) -> bytes:
-    """Return status line and headers; no Server version, since nobody should come to rely on the real one's."""
+def head(response: Response, *, length: int, date: float | None, closing: bool) -> bytes:
+    """Return status line and headers; no Server version, since nobody should come to rely on the real one's.
+
+    Args:
+        date: for the Date header, in seconds since 1970; None sends none.
+    """
     status = response.status
     phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else ""
-    lines = [f"HTTP/1.1 {status} {phrase}", "Server: imds-agent-emulator", f"Date: {formatdate(now, usegmt=True)}"]
+    lines = [f"HTTP/1.1 {status} {phrase}", "Server: imds-agent-emulator"]
+    if date is not None:
+        lines.append(f"Date: {formatdate(date, usegmt=True)}")
     if status not in _NO_BODY:
         lines += [f"Content-Type: {response.content_type}", f"Content-Length: {length}"]
     lines += [f"{name}: {value}" for name, value in response.headers]
@@ -105,7 +111,8 @@ class Conversation(BaseHTTPRequestHandler):
         length = max(len(response.body), 1) if cut else len(response.body)
         body = response.body[: length // 2] if cut else response.body
         self.close_connection = self.close_connection or cut
-        start = head(response, length=length, now=self.server.now(), closing=self.close_connection and not cut)
+        date = None if delivery.date is None else self.server.now() + delivery.date
+        start = head(response, length=length, date=date, closing=self.close_connection and not cut)
         bodyless = self.command == "HEAD" or response.status in _NO_BODY
         self.wfile.write(start if bodyless else start + body)
 

@@ -1,11 +1,12 @@
 """A scenario being told: which of its steps are due, and what they do to a VM and its events."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.emulator import events
-from agent.emulator.events import Schedule
+from agent.emulator.events import Event, Schedule
 from agent.emulator.faults import Faults
-from agent.emulator.scenarios import Fails, Scenario, Schedules, Step, Withdraws
+from agent.emulator.steps import Approves, Fails, Moves, Restarts, Schedules, Step, Withdraws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,13 +14,14 @@ class Telling:
     """A scenario under way.
 
     Args:
+        steps: each event with its VMs.
         vm: whose story it is.
         begun: when it began, on the emulator's clock.
         told: how many of its steps are done.
         event_ids: one for each step, used by those that publish an event.
     """
 
-    scenario: Scenario
+    steps: tuple[Step, ...]
     vm: str
     begun: float
     event_ids: tuple[str, ...]
@@ -28,9 +30,9 @@ class Telling:
 
 def next_step(telling: Telling, now: float) -> tuple[Step, float] | None:
     """Return the next step and when it was due, if its time has come."""
-    if telling.told >= len(telling.scenario.steps):
+    if telling.told >= len(telling.steps):
         return None
-    step = telling.scenario.steps[telling.told]
+    step = telling.steps[telling.told]
     due = telling.begun + step.at
     return (step, due) if due <= now else None
 
@@ -40,17 +42,33 @@ def after(telling: Telling) -> Telling:
     return replace(telling, told=telling.told + 1)
 
 
-def scheduled_by(step: Step, telling: Telling, schedule: Schedule, own_name: str, due: float) -> Schedule:
-    """Return the schedule as a step leaves it."""
-    if isinstance(step, Schedules):
-        not_before = None if step.notice is None else due + step.notice
-        event_id = telling.event_ids[telling.told]
-        event = replace(step.event, event_id=event_id, resources=(own_name,), not_before=not_before)
-        return events.added(schedule, events.begun(event, due) if step.notice is None else event)
-    if isinstance(step, Withdraws):
-        for each in schedule.events:
-            if each.event_id in telling.event_ids and each.status == "Scheduled":
+def published_by(step: Schedules, telling: Telling, names: Sequence[str], due: float) -> Event:
+    """Return the event of a step for the VMs of these names.
+
+    One for a whole group concerns more than one VM even where the group has no other: then one that is not here.
+    """
+    resources = tuple(names) if len(names) > 1 or step.whom != "group" else (*names, f"{names[0]}-neighbour")
+    not_before = None if step.notice is None else due + step.notice
+    event = replace(step.event, event_id=telling.event_ids[telling.told], resources=resources, not_before=not_before)
+    return events.begun(event, due) if step.notice is None else event
+
+
+def changed_by(step: Step, telling: Telling, schedule: Schedule, due: float) -> Schedule:
+    """Return the schedule as a step leaves it that publishes nothing."""
+    waiting = [each for each in schedule.events if each.event_id in telling.event_ids and each.status == "Scheduled"]
+    match step:
+        case Withdraws():
+            for each in waiting:
                 schedule = events.removed(schedule, each.event_id)
+        case Moves():
+            for each in waiting:
+                schedule = events.replaced(schedule, replace(each, not_before=due + step.notice))
+        case Approves():
+            return events.approved(schedule, [each.event_id for each in waiting], due)
+        case Restarts() if any(each.event_id in telling.event_ids for each in schedule.events):
+            return replace(schedule, incarnation=1)
+        case _:
+            pass
     return schedule
 
 

@@ -5,7 +5,8 @@ forwarded, header, method, version, path, format; one trailing slash is accepted
 a 400, and is ignored where only JSON exists; arrays list their indices as text; a leaf as text has no newline; the rate
 limit holds for any second, not for each one on the clock; scheduled events without a version get the same hint as
 /instance; a service of 2019 has the events versions up to 2019-04-01; an approval is answered with an empty body, an
-empty list of approvals approves nothing, and one unknown event refuses them all; an approved event starts at once.
+empty list of approvals approves nothing, and one unknown event refuses them all. Stories in which NotBefore moves, or
+DocumentIncarnation begins anew, are what a client should survive; nobody recorded them.
 """
 
 from collections.abc import Iterable
@@ -60,6 +61,10 @@ class Choices:
     )
     approve_unknown_status: int = _choice(
         400, "Status when StartRequests names an event that is not there", (400, 404, 200)
+    )
+    approved_start_seconds: float = _choice(
+        0.0,
+        "Seconds from an approval to the start; documented as waiting for others on a shared host, none here by default",
     )
     events_etag: bool = _choice(default=False, question="Whether scheduled events have an ETag and answer 304")
     retry_after: int = _choice(0, "Seconds that Retry-After says on a 429; 0 sends no such header")

@@ -17,8 +17,9 @@ from agent.emulator.faults import Faults, met, spoiled
 from agent.emulator.fleet import Vm
 from agent.emulator.limits import admitted
 from agent.emulator.reading import Document, InputError, merged
-from agent.emulator.scenarios import SCENARIOS, Step, paced
+from agent.emulator.scenarios import SCENARIOS
 from agent.emulator.shape import checked_instance
+from agent.emulator.steps import Schedules, Step, paced, spread
 from agent.emulator.versions import Service
 
 REMEMBERED = 10_000  # requests that the log keeps; enough for hours of one agent's polling
@@ -74,21 +75,28 @@ class World:
     def _delivery(self, vm: Vm, request: Request, now: float) -> tuple[Delivery, str | None]:
         window, passes = admitted(vm.window, now, self._rate_limit)
         vm = self._keep(replace(vm, window=window))
-        if not passes:
-            return Delivery(response=too_many(request.path, self._service)), None
-        fault, left = met(vm.faults, request.path, now)
-        vm = self._keep(replace(vm, faults=left))
-        if fault is not None:
-            delivery = spoiled(fault, request, self._service, lambda emptied: self._answered(vm, request, now, emptied))
-            return delivery, fault.kind
-        response = self._answered(vm, request, now, ())
-        return Delivery(response=response, seconds=self._first_wait(vm, request)), None
+        found = met(vm.faults, request.method, request.path, now)
+        date = found.skew if found.dated else None
+        if not passes:  # uses up no fault, but is told by the same clock
+            return Delivery(response=too_many(request.path, self._service), date=date), None
+        vm = self._keep(replace(vm, faults=found.left))
 
-    def _answered(self, vm: Vm, request: Request, now: float, emptied: tuple[str, ...]) -> Response:
+        def answered(emptied: tuple[str, ...]) -> Response:
+            return self._answered(vm, request, now, found.skew, emptied)
+
+        if found.fault is not None:
+            delivery = spoiled(found.fault, request, self._service, answered)
+        else:
+            delivery = Delivery(response=answered(()), seconds=self._first_wait(vm, request))
+        return replace(delivery, date=date), found.fault.kind if found.fault else None
+
+    def _answered(self, vm: Vm, request: Request, now: float, skew: float, emptied: tuple[str, ...]) -> Response:
         schedule = self._schedule(vm)
-        response = answer(request, self._service, vm.instance, schedule, emptied)
+        shown = events.shifted(schedule, skew) if skew else schedule
+        response = answer(request, self._service, vm.instance, shown, emptied)
         if request.method == "POST" and response.status == 200:
-            self._schedules[vm.group] = events.approved(schedule, approved_ids(request), now)
+            takes = self._service.choices.approved_start_seconds
+            self._schedules[vm.group] = events.approved(schedule, approved_ids(request), now, takes)
         return response
 
     def _first_wait(self, vm: Vm, request: Request) -> float:
@@ -208,11 +216,12 @@ class World:
             raise InputError(f"$.name: expected one of {', '.join(SCENARIOS)}, found {scenario!r}")
         if not 0 < speed < float("inf"):
             raise InputError(f"$.speed: expected a number above 0, found {speed!r}")
-        story = paced(SCENARIOS[scenario], speed)
-        ids = tuple(new_event_id() for _ in story.steps)
         with self._lock:
             now = self._advanced()
-            self._telling = telling.Telling(scenario=story, vm=self.vm_named(name).name, begun=now, event_ids=ids)
+            vm = self.vm_named(name)
+            steps = spread(paced(SCENARIOS[scenario].steps, speed), vm, self.vms)
+            ids = tuple(new_event_id() for _ in steps)
+            self._telling = telling.Telling(steps=steps, vm=vm.name, begun=now, event_ids=ids)
 
     def requests(self, since: int = 0) -> list[Document]:
         """Return the logged requests with a number above `since`, oldest first."""
@@ -242,9 +251,15 @@ class World:
 
     def _take_step(self, story: telling.Telling, step: Step, due: float) -> None:
         self._pass_until(due)
-        vm = self._vms[story.vm]
-        self._schedules[vm.group] = telling.scheduled_by(step, story, self._schedule(vm), vm.own_name, due)
-        self._keep(replace(vm, faults=telling.failing_by(step, vm.faults, due)))
+        if isinstance(step, Schedules):
+            vms = [self._vms[name] for name in step.vms]
+            event = telling.published_by(step, story, [vm.own_name for vm in vms], due)
+            self._schedules[vms[0].group] = events.added(self._schedule(vms[0]), event)
+        else:
+            for group, schedule in self._schedules.items():
+                self._schedules[group] = telling.changed_by(step, story, schedule, due)
+            vm = self._vms[story.vm]
+            self._keep(replace(vm, faults=telling.failing_by(step, vm.faults, due)))
         self._telling = telling.after(story)
 
     def _pass_until(self, now: float) -> None:
