@@ -65,7 +65,7 @@ ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admi
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
     Sub("facts", "agent.commands.facts:facts", VM, "what IMDS says about this VM, and the labels it gets", prints=True),
-    Sub("plan", "agent.commands.node:plan", tuple(TOPICS)[:5], "what the daemon would write now, and why", prints=True),
+    Sub("plan", "agent.commands.plan:plan", tuple(TOPICS)[:5], "what the daemon would write now, and why", prints=True),
     Sub(
         "label",
         "agent.commands.node:label",
@@ -114,7 +114,7 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     """Parse, and tell of a wrong flag where its command's --help is known."""
     arguments, unknown = _parser(argv).parse_known_args(argv)
     if unknown and getattr(arguments, "event_id", "") is None and not unknown[0].startswith("-"):
-        arguments.event_id = unknown.pop(0)  # older Pythons take both operands at the first and lose one behind a flag
+        arguments.event_id = unknown.pop(0)  # argparse fills both operands at the first, and loses an ID behind a flag
     if unknown:
         word = unknown[0].partition("=")[0]
         known = [flag(name) for name in FIELDS] if word.startswith("--") else []

@@ -133,7 +133,10 @@ class Settings:
     )
     freeze_budget_per: Scope = _setting("events", Scope(kind="cluster"), SCOPE, "among which nodes that is counted")
     budget_expiry: float = _setting(
-        "events", 900.0, PERIOD, "a node that shows no sign of life for this long loses its place; longer than a reboot"
+        "events",
+        900.0,
+        PERIOD,
+        "a node without a sign of life for this long loses its place; longer than a reboot, and than the policy's ten minutes",
     )
     approval: str = _setting(
         "drain",

@@ -15,7 +15,7 @@ import pytest
 from tests.controlplane.build import programs
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.golang import BuildError
-from tests.controlplane.installed import BASE
+from tests.controlplane.installed import BASE, wait_for_right
 from tests.controlplane.nodes import NodeActor
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.shared import shared_cluster
@@ -89,6 +89,7 @@ def whole_plane(built_whole: None, tmp_path_factory: pytest.TempPathFactory) -> 
 def whole_drain_plane(whole_plane: Cluster) -> Cluster:
     """The whole plane with the rights to drain and to delete besides; what is about the base's rights alone takes `plane`."""
     whole_plane.install(BASE.parent / "overlays" / "drain-delete")
+    wait_for_right(whole_plane, "delete", "pods")
     return whole_plane
 
 

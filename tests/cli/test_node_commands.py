@@ -8,7 +8,7 @@ import pytest
 from agent.emulator import Emulator
 from tests.cli.users import User
 from tests.controlplane.session import MERGE
-from tests.promises.agents import DOMAIN, EVENTS, HOLD, INSTANCE, annotations, cordoned, labels, tended
+from tests.promises.agents import DOMAIN, EVENTS, HOLD, INSTANCE, annotations, cordoned, labels, node_of, tended
 
 RACK, TEAM = f"topology.{DOMAIN}/rack", f"tag.{DOMAIN}/department"
 
@@ -84,11 +84,39 @@ def test_plan_shows_an_event_with_what_would_be_done(user):
     event = user.imds.add_event(EventType="Reboot")["EventId"]
     said = user.run("plan")
     assert said.startswith(f"node {user.node.name}: schedulable; plan: cordon\n")
-    assert f"\n  Reboot {event} Scheduled: cordon, Reboot stops the VM\n" in said
+    assert f"\n  Reboot {event} Scheduled: cordon, by rule 'Reboot': Reboot stops the VM\n" in said
     assert said.endswith("\n  mark and cordon\n")
     assert not cordoned(user.node.get())
     found = json.loads(user.run("plan", "-o", "json"))
     assert (found["plan"], found["actions"][0]["action"]) == ("cordon", "ApplyMark")
+
+
+def test_plan_says_which_rule_would_decide_otherwise(user):
+    event = user.imds.add_event(EventType="Reboot", EventSource="User")["EventId"]
+    said = user.run("plan", "--policy={Reboot: {source: User, do: ignore, else: cordon}}")
+    told = f"Reboot {event} Scheduled: ignore, by rule 'Reboot, source User': Reboot stops the VM; asked for by User"
+    assert f"\n  {told}\n" in said
+    assert "plan: idle" in said
+
+
+def test_plan_foretells_a_drain_pod_by_pod_and_asks_nobody(whole_drain_plane):
+    with node_of(whole_drain_plane) as node, Emulator(rate_limit=None) as imds:
+        user = User(whole_drain_plane, node, imds, whole_drain_plane.agent_kubeconfig(node.name))
+        pod = {"spec": {"nodeName": node.name, "containers": [{"name": "c", "image": "c"}]}}
+        name = f"{node.name}-alone"
+        whole_drain_plane.admin.post("/api/v1/namespaces/default/pods", {"metadata": {"name": name}, **pod})
+        event = imds.add_event(EventType="Terminate", NotBeforeSeconds=900)["EventId"]
+        said = user.run("plan", "--policy={Terminate: drain}")
+        assert f"  drain for Terminate {event}: 0 pods to ask" in said
+        assert f"default/{name}" in said
+        assert "left by policy: no controller would start it again" in said
+        moved = user.run("plan", "--policy={Terminate: drain}", "--drain-unmanaged=evict", "-o", "json")
+        assert f"default/{name}" in json.loads(moved)["drain"]["pods"]
+        assert (
+            "deletionTimestamp"
+            not in whole_drain_plane.admin.get(f"/api/v1/namespaces/default/pods/{name}")["metadata"]
+        )
+        whole_drain_plane.admin.delete(f"/api/v1/namespaces/default/pods/{name}?gracePeriodSeconds=0")
 
 
 def test_plan_goes_on_without_an_answer_about_events_and_says_so(user):

@@ -87,8 +87,8 @@ def test_withdraw_from_all_nodes_needs_an_admin_says_so_and_goes_on_where_one_no
         with node_of(plane) as one, node_of(plane) as other:
             for node in (one, other):
                 plane.admin.patch(node.path, {"metadata": {"labels": {RACK: "x"}}}, MERGE)
-            agent = User(plane, one, None, plane.agent_kubeconfig(one.name))
-            said = agent.refused("withdraw", "--all")
+            kubelet = User(plane, one, None, one.kubeconfig)
+            said = kubelet.refused("withdraw", "--all")
             assert said.startswith("--all needs the right to list nodes, as an admin's --kubeconfig has it: ")
 
             done = User(plane, one, None, limited(plane, one.name)).process("withdraw", "--all")

@@ -1,6 +1,7 @@
 """Our taints on the real list, beside everybody else's, with an agent's own rights."""
 
 import uuid
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -19,8 +20,14 @@ RULES = TaintRules(startup=f"{P}/startup", event_effect="NoSchedule")
 
 
 @pytest.fixture
-def cluster(plane, node):
-    with closing(Cluster(Access(kubeconfig=plane.agent_kubeconfig(node.name)))) as client:
+def sent():
+    return Counter()
+
+
+@pytest.fixture
+def cluster(plane, node, sent):
+    access = Access(kubeconfig=plane.agent_kubeconfig(node.name))
+    with closing(Cluster(access, seen=lambda verb, _code: sent.update([verb]))) as client:
         yield client
 
 
@@ -69,11 +76,12 @@ def test_another_effect_replaces_the_taint(cluster, node):
     assert [taint["effect"] for taint in taints(node)] == ["NoExecute"]
 
 
-def test_what_is_as_it_should_be_is_not_written(cluster, plane, node):
+def test_what_is_as_it_should_be_is_not_written(cluster, plane, node, sent):
     put(plane, node, TIMED)
     write(cluster, node, "Reboot")
     before = node.get()
     assert write(cluster, node, "Reboot") == before == node.get()
+    assert sent == {"GET": 2, "PATCH": 1}
 
 
 def test_a_taint_that_came_since_the_list_was_read_is_a_conflict_and_stays(plane, node):

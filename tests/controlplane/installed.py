@@ -3,6 +3,7 @@
 import fcntl
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +25,27 @@ def install(cluster: "Cluster", folder: Path = BASE, *, namespace: str = "imds-a
     node = cluster.register_node(f"policy-probe-{uuid.uuid4().hex[:8]}")
     token = cluster.agent_token(node.name, namespace)
     with cluster.new_session(token=token) as session:
-        last = time.monotonic() + PATIENCE
-        while not refuses(session, node.path):
-            if time.monotonic() > last:
-                raise RuntimeError(
-                    f"controlplane: the policy {POLICY} does not refuse a foreign label in {PATIENCE:.0f} s"
-                )
-            time.sleep(0.1)
+        wait(lambda: refuses(session, node.path), f"the policy {POLICY} does not refuse a foreign label")
     cluster.agents.end_pod(node.name, namespace)
     node.close()
     node.delete()
     return said
+
+
+def wait_for_right(cluster: "Cluster", verb: str, what: str, *, namespace: str = "imds-agent") -> None:
+    """Wait until the API server has heard that the agents may do this everywhere: it reads roles from a cache."""
+    account = f"--as=system:serviceaccount:{namespace}:imds-agent"
+    asked = ("auth", "can-i", verb, what, "--all-namespaces", account)
+    wait(lambda: cluster.kubectl(*asked, check=False).strip() == "yes", f"the agents may not {verb} {what}")
+
+
+def wait(holds: Callable[[], bool], trouble: str) -> None:
+    """Wait until it holds, at most for PATIENCE."""
+    last = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > last:
+            raise RuntimeError(f"controlplane: {trouble} in {PATIENCE:.0f} s")
+        time.sleep(0.1)
 
 
 def refuses(session: ApiSession, path: str) -> bool:

@@ -35,7 +35,15 @@ class Stage:
     namespace: str = "imds-agent"
     made: list[str] = field(default_factory=list)
 
-    def pod(self, node: NodeActor, namespace: str | None = None, *, kept: bool = False) -> str:
+    def pod(
+        self,
+        node: NodeActor,
+        namespace: str | None = None,
+        *,
+        kept: bool = False,
+        started: bool = True,
+        ready: bool = True,
+    ) -> str:
         """Make a pod that runs on a node and return its path; a kept one has a disruption budget that says no."""
         name = f"web-{uuid.uuid4().hex[:8]}"
         pods = f"/api/v1/namespaces/{namespace or self.shop}/pods"
@@ -46,7 +54,11 @@ class Stage:
             "spec": {"nodeName": node.name, "containers": [{"name": "c", "image": "c"}]},
         }
         pod = self.plane.admin.post(pods, body)
-        self.plane.admin.patch(f"{pods}/{name}/status", {"status": running(pod)}, STRATEGIC)
+        if started:
+            self.plane.admin.patch(f"{pods}/{name}/status", {"status": running(pod)}, STRATEGIC)
+        if not ready:
+            unready = {"conditions": [{"type": "Ready", "status": "False"}]}
+            self.plane.admin.patch(f"{pods}/{name}/status", {"status": unready}, STRATEGIC)
         if kept:
             self._budget(name)
         return f"{pods}/{name}"

@@ -82,6 +82,7 @@ def test_an_own_event_cannot_be_made_to_look_like_anothers(stage):
         {"source": {"component": "kubelet"}},
         {"source": {"host": stage.other.name}},
         {"reportingInstance": stage.other.name},
+        {"reportingComponent": "kubelet"},
         {"involvedObject": {"name": stage.other.name}},
         {"metadata": {"finalizers": ["example.com/stay"]}},
     ):
@@ -115,6 +116,13 @@ def test_an_unbound_token_tells_nothing_and_deletes_nothing(stage):
         ):
             assert response.status_code == 403
             assert "the token carries no node name" in response.text
+
+
+@pytest.mark.parametrize("name", ["x-{}", "{}-x", "{}.x"])
+def test_a_lease_whose_name_only_has_ours_in_it_is_not_made(stage, name):
+    lease = stage.lease(stage.own.name, name.format(stage.lease("")["metadata"]["name"]))
+    answer = stage.stolen.raw("POST", LEASES.format(stage.namespace), lease, fieldManager="imds-agent-budget")
+    assert refused(answer, "imds-agent-own-place", "the agent's Leases are named")
 
 
 def test_only_pods_of_its_own_node_can_be_deleted_one_by_one_or_together(stage):

@@ -3,6 +3,7 @@
 The real API server with an agent's pod-bound token. manifests/README.md has the same table, for people: a test compares them.
 """
 
+from random import randrange
 from typing import NamedTuple
 
 import pytest
@@ -11,6 +12,7 @@ from tests.controlplane.installed import BASE
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import MERGE
 from tests.manifests.stage import DOMAIN, LEASES, OVERLAYS, outcome, staged
+from tests.promises.agents import wait_until
 
 FOLDERS = {"base": BASE, "drain": OVERLAYS / "drain", "drain-delete": OVERLAYS / "drain-delete"}
 OWN_LABEL = {"metadata": {"labels": {f"vm.{DOMAIN}/size": "x"}}}
@@ -48,9 +50,19 @@ def other(stage):
     return stage.other.path
 
 
-def evict(node, namespace=None, *, kept=False, grace=None):
+def taint(key, effect="NoExecute"):
+    return patch(own, {"spec": {"taints": [{"key": key, "effect": effect}]}})
+
+
+def disguised(stage):
+    """Ask as an admin."""
+    headers = {"Impersonate-User": "admin", "Impersonate-Group": "system:masters"}
+    return stage.stolen.http.get(f"{stage.stolen.url}/api/v1/secrets", headers=headers, timeout=30)
+
+
+def evict(node, namespace=None, *, grace=None, **state):
     def attempt(stage):
-        path = stage.pod(getattr(stage, node), namespace, kept=kept)
+        path = stage.pod(getattr(stage, node), namespace, **state)
         name = path.rpartition("/")[2]
         options = {} if grace is None else {"deleteOptions": {"gracePeriodSeconds": grace}}
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}, **options}
@@ -91,7 +103,7 @@ def touch_event(host, method="PATCH", component="imds-agent"):
 
 def take(holder="own", name=None, namespace=None):
     def attempt(stage):
-        body = stage.lease(getattr(stage, holder).name, name)
+        body = stage.lease(getattr(stage, holder).name, name and name.format(randrange(10**5)))
         path = LEASES.format(namespace or stage.namespace)
         return stage.stolen.raw("POST", path, body, fieldManager="imds-agent-budget")
 
@@ -118,19 +130,31 @@ def fresh(pods_or_more):
 POD = {"kind": "Pod", "metadata": {"name": "evil"}, "spec": {"containers": [{"name": "c", "image": "c"}]}}
 SHOP = "/api/v1/namespaces/{shop}"
 BUDGETS = "/apis/policy/v1"
+ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+GATES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 
 ATTEMPTS = {
     "lie about its own node (our labels, annotations and taints; cordon, uncordon)": (
         patch(own, OWN_LABEL),
         never("done"),
     ),
+    "have its own node's pods ended past all budgets, by a `NoExecute` taint of ours": (
+        taint(f"{DOMAIN}/x"),
+        never("done"),
+    ),
+    "give its own node any other taint": (taint("dedicated"), never("policy")),
     "change anything else of its own node": (patch(own, {"metadata": {"labels": {"pool": "x"}}}), never("policy")),
+    "change its own node's status": (
+        lambda stage: stage.stolen.raw("PATCH", f"{stage.own.path}/status", {"status": {}}, content_type=MERGE),
+        never("rights"),
+    ),
     "change another node": (patch(other, OWN_LABEL), never("policy")),
     "cordon another node": (patch(other, {"spec": {"unschedulable": True}}), never("policy")),
     "delete a node": (lambda stage: stage.stolen.raw("DELETE", stage.other.path), never("rights")),
     "read another node": (get("/api/v1/nodes/{other}"), never("done")),
     "list all nodes": (get("/api/v1/nodes"), never("done")),
     "watch nodes": (get("/api/v1/nodes?watch=1&timeoutSeconds=1"), never("rights")),
+    "reach another node's kubelet": (get("/api/v1/nodes/{other}/proxy/pods"), never("rights")),
     "read secrets": (get("/api/v1/secrets"), never("rights")),
     "read ConfigMaps": (get("/api/v1/configmaps"), never("rights")),
     "turn the switch": (
@@ -150,6 +174,15 @@ ATTEMPTS = {
         ),
         never("rights"),
     ),
+    "act as somebody else": (disguised, never("rights")),
+    "give itself more rights": (
+        lambda stage: stage.stolen.raw("PATCH", f"{ROLES}/imds-agent", {"rules": []}, content_type=MERGE),
+        never("rights"),
+    ),
+    "take our policies away": (
+        lambda stage: stage.stolen.raw("DELETE", f"{GATES}/imds-agent-own-node"),
+        never("rights"),
+    ),
     "tell an Event about its own node": (tell(own_node), never("done")),
     "tell an Event about any pod": (tell(lambda stage: ("Pod", stage.shop, "web-0")), never("done")),
     "tell an Event about another node": (tell(lambda stage: ("Node", "", stage.other.name)), never("policy")),
@@ -166,6 +199,7 @@ ATTEMPTS = {
     "delete an Event": (touch_event("own", "DELETE"), never("rights")),
     "see who holds places in the budgets": (get(LEASES.format("imds-agent")), never("done")),
     "take free places in the budgets for its own node, as many as there are": (take(), never("done")),
+    "make places that no budget has, without end": (take(name="imds-agent-drain-ffffffffff-{}"), never("done")),
     "take a place for another node": (take("other"), never("policy")),
     "take away the place of another node that is alive": (
         touch_place("PUT", lambda stage: stage.own.name),
@@ -176,12 +210,18 @@ ATTEMPTS = {
     "make any other Lease": (take(name="kube-scheduler"), never("policy")),
     "make a Lease in another namespace": (take(namespace="kube-node-lease"), never("rights")),
     "list the pods of all nodes, environment and arguments included": (get("/api/v1/pods"), DRAINING),
+    "watch pods": (get("/api/v1/pods?watch=1&timeoutSeconds=1"), never("rights")),
     "list all disruption budgets": (get(f"{BUDGETS}/poddisruptionbudgets"), DRAINING),
     "evict a pod of its own node": (evict("own"), DRAINING),
     "evict a pod of another node": (evict("other"), DRAINING),
     "evict a pod of kube-system on another node": (evict("other", "kube-system"), DRAINING),
     "evict a pod without any grace": (evict("other", grace=0), DRAINING),
     "evict a pod that its disruption budget keeps": (evict("other", kept=True), Found("rights", "budget", "budget")),
+    "evict a pod of such a budget that has not started": (evict("other", kept=True, started=False), DRAINING),
+    "evict a pod of such a budget that is not ready, while enough others are": (
+        evict("other", kept=True, ready=False),
+        DRAINING,
+    ),
     "change a disruption budget": (
         lambda stage: stage.stolen.raw("DELETE", f"{BUDGETS}/namespaces/{stage.shop}/poddisruptionbudgets/web"),
         never("rights"),
@@ -218,6 +258,20 @@ def stage(installed):
 @pytest.mark.parametrize(("attempt", "found"), ATTEMPTS.values(), ids=ATTEMPTS)
 def test_what_comes_of_a_stolen_token(installed, stage, attempt, found):
     assert outcome(attempt(stage)) == found._asdict()[installed[0].replace("-", "_")]
+
+
+def test_a_taint_of_ours_ends_the_nodes_pods_past_their_budget(whole_plane):
+    """What the first lines of the table come to where controllers run; no other node's pods are touched."""
+    with staged(whole_plane) as stage:
+        kept, away = stage.pod(stage.own, kept=True), stage.pod(stage.other)
+        assert taint(f"{DOMAIN}/x")(stage).status_code == 200
+        wait_until(lambda: told_to_end(stage, kept), "Kubernetes ends the pod")
+        assert not told_to_end(stage, away)
+
+
+def told_to_end(stage, pod) -> bool:
+    response = stage.plane.admin.raw("GET", pod)
+    return response.status_code == 404 or "deletionTimestamp" in response.json()["metadata"]
 
 
 def test_the_readme_has_the_same_table():
