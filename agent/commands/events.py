@@ -27,7 +27,11 @@ NAMED = 3  # neighbours that are named; a placement group can have a hundred
 
 def events(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show the events once, or each time they change; or approve one."""
+    if arguments.deed is None and (arguments.yes or arguments.approver):
+        raise SettingsError("--yes and --as go with: events approve ID")
     if arguments.deed == "approve":
+        if arguments.watch:
+            raise SettingsError("--watch does not go with events approve")
         if not arguments.event_id:
             raise SettingsError("events approve: expected the ID of an event, found nothing")
         from agent.commands.approve import approve  # noqa: PLC0415 - a command of its own

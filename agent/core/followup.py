@@ -16,8 +16,10 @@ from agent.core.places import gate, owed, perhaps_held, upkeep
 from agent.core.policy import decide
 
 if TYPE_CHECKING:
+    from agent.core.budget import Purpose
     from agent.core.scene import Scene
 
+DRAINS: frozenset[Purpose] = frozenset({"drain"})
 SOONEST = 0.5  # seconds between looks at least
 POD_AGE = 60.0  # seconds for which a list of pods tells how long a drain would take
 NEIGHBOUR_AGE = 5.0  # seconds for which the marks of other nodes may be relied upon
@@ -34,8 +36,9 @@ def follow_up(scene: Scene, chosen: Notify | Cordon | Drain, pause: float) -> Tu
         turn = _drain_turn(scene, chosen, pause)
         if turn.look or turn.actions:
             return turn
+    wanted = owed(chosen.mark.events) | (DRAINS if isinstance(chosen, Drain) else frozenset())
     kept = upkeep(
-        owed(chosen.mark.events),
+        wanted,
         scene.known,
         scene.rules,
         scene.view.name,

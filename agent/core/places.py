@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.core.known import Known, Look, Rules, SeenPlaces
     from agent.core.mark import MarkedEvent
 
+REFUSED = 300.0  # seconds until a budget that could not be kept for want of rights is looked at again
 WAITING = 10.0  # seconds between two looks at the places of a budget while this node waits for one
 
 
@@ -56,10 +57,10 @@ def gate(purpose: Purpose, known: Known, rules: Rules, me: str, instant: float) 
     if seen is None:
         return Gate(open=False, look=_look(purpose))
     if not seen.usable:
-        return OPEN
+        return OPEN if instant - seen.at < REFUSED else Gate(open=False, look=_look(purpose))
     found = claim(seen.places, node=me, count=seen.count, seen=seen.watched, instant=instant, expiry=rule.expiry)
-    if isinstance(found, Held):
-        return OPEN
+    if isinstance(found, Held):  # seen lately: after a long pause the place may be another's
+        return OPEN if instant - seen.at <= rule.expiry / RENEWALS else Gate(open=False, look=_look(purpose))
     if instant - seen.at >= WAITING:
         return Gate(open=False, look=_look(purpose), queue=_holders(seen))
     if isinstance(found, Take):

@@ -137,6 +137,8 @@ class Errands:
                     if leases.free(errand.place, now=now):
                         self._log.info("budget.place_freed", node=view.name, budget=budget, index=errand.place.index)
         except ClusterRefused as refusal:
+            if not refusal.lacks_right:  # a policy: the same claim again would be refused again
+                raise ClusterUnavailable(f"a place in the {budget} budget: {refusal}") from refusal
             self._looks.no_budget(budget, refusal)
             return
         self._looks.look_at_places(budget, view)

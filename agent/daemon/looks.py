@@ -135,14 +135,14 @@ class Looks:
             return ()
 
     def leases(self, purpose: Purpose, view: NodeView) -> Leases:
-        """Return the budget that this node belongs to."""
-        group = group_of(self._rules.budgets[purpose].scope, view.labels, self._rules.labels.domain)
+        """Return the budget that this node belongs to, or the one of which it holds a place: its zone may arrive meanwhile."""
+        group = self._group(purpose, view)
         return Leases(self._cluster, namespace=self._namespace, purpose=purpose, group=group)
 
     def look_at_places(self, purpose: Purpose, view: NodeView) -> None:
         """List the places of a budget, and see which of their holders show signs of life."""
         rule, domain = self._rules.budgets[purpose], self._rules.labels.domain
-        group = group_of(rule.scope, view.labels, domain)
+        group = self._group(purpose, view)
         try:
             nodes = self._count(purpose, group, node_selector(rule.scope, view.labels, domain))
             found = self.leases(purpose, view).places()
@@ -156,6 +156,12 @@ class Looks:
         self._places[purpose] = SeenPlaces(
             places=found, count=places(rule.size, nodes), group=group, watched=watched(seen, found, now), at=now
         )
+
+    def _group(self, purpose: Purpose, view: NodeView) -> str:
+        seen = self._places.get(purpose)
+        if seen is not None and any(place.holder == view.name for place in seen.places):
+            return seen.group
+        return group_of(self._rules.budgets[purpose].scope, view.labels, self._rules.labels.domain)
 
     def free_leftovers(self, node: str) -> None:
         """Give back, once in this process, what a node without any mark still holds: its agent died in between.

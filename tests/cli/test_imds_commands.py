@@ -147,7 +147,7 @@ def test_events_are_shown_with_their_date_and_what_follows(imds):
     assert done.out.startswith("3 scheduled events; ")
     assert re.search(rf"\n  Reboot +Scheduled  not before \d{{4}}-\d\d-\d\d [\d:]{{8}}Z  {event}\n", done.out)
     assert "cordon: Reboot stops the VM" in done.out
-    assert "notify: a freeze of 9 s is below 30 s" in done.out
+    assert "notify: a freeze pauses the VM; its 9 s are below 30s" in done.out
     assert "not this VM: for another_7" in done.out
     assert max(map(len, done.out.splitlines())) <= 110
 

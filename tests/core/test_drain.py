@@ -99,8 +99,9 @@ def test_unmanaged_pods_stay_by_default_are_named_and_are_work():
 
 def test_pods_with_an_empty_dir_go_unless_the_policy_says_otherwise():
     assert asked(step(pod(empty_dir=True))) == ["a"]
-    found = step(pod(empty_dir=True), policy=DrainPolicy(empty_dir="leave"))
-    assert (asked(found), why(found), found.done) == ([], {"a": "left by policy: its emptyDir would be lost"}, False)
+    found = step(pod(empty_dir=True), pod("b"), policy=DrainPolicy(empty_dir="leave"))
+    assert (asked(found), why(found)) == (["b"], {"a": "left by policy: its emptyDir would be lost"})
+    assert not step(pod(empty_dir=True), policy=DrainPolicy(empty_dir="leave")).done
 
 
 def test_a_pod_that_is_ending_is_never_asked_and_is_waited_for():
@@ -138,7 +139,7 @@ def test_pods_without_a_budget_come_first_then_the_least_important_and_critical_
 
 def test_critical_pods_wait_for_the_others_to_be_gone():
     critical = pod("dns", priority=CRITICAL)
-    for other in (pod(), ending(since=-20), ending(since=30)):
+    for other in (pod(), ending(since=-20), ending(since=30), ending(since=-20, managed=False)):
         found = step(critical, other, tried=refused("a"))
         assert (asked(found), why(found)["dns"]) == ([], "waits until the less important pods are gone")
     assert asked(step(critical)) == ["dns"]
@@ -230,7 +231,9 @@ def test_pods_are_deleted_past_a_refusal_when_the_deadline_is_near_and_the_polic
     tried = refused("a")
     assert asked(step(pod(), tried=tried, after=1, left=10.1, policy=DELETE)) == []
     assert asked(step(pod(), tried=tried, after=1, left=10, policy=POLICY)) == []
-    assert step(pod(), tried=tried, after=1, left=10, policy=DELETE).asks == (Asking(pod=pod(), grace=10, delete=True),)
+    assert step(pod(), tried=tried, after=0.1, left=10, policy=DELETE).asks == (
+        Asking(pod=pod(), grace=10, delete=True),
+    )
     early = DrainPolicy(on_deadline="delete", delete_before=60)
     assert step(pod(), tried=tried, after=1, left=60, policy=early).asks == (Asking(pod=pod(), delete=True),)
 
@@ -254,7 +257,7 @@ def test_ten_are_asked_in_a_step_and_the_others_wait_their_turn_without_a_pause(
     assert asked(found) == [one.name for one in pods[:10]]
     assert why(found) == {"p10": "waits its turn", "p11": "waits its turn"}
     assert found.pause == 0
-    assert len(step(*pods, at_most=3).asks) == 3
+    assert (len(step(*pods, at_most=3).asks), len(step(*pods, at_most=3).left)) == (3, 9)
     assert step(*pods[:10]).pause > 0
 
 

@@ -259,6 +259,20 @@ def test_a_budget_that_may_not_be_kept_keeps_nobody_waiting():
     assert (asked(made), made.unbudgeted) == (["a"], False)
 
 
+def test_a_budget_that_could_not_be_kept_is_looked_at_again_after_five_minutes():
+    none = {"drain": SeenPlaces(at=0.0, usable=False)}
+    standing = seen(cordoned(mark(marked_event(do="drain"))))
+    made = turn(standing, soon(minutes=5), rules=BUDGETED, pods=pods(pod(), at=300), places=none, instant=300)
+    assert made.look == "drain places"
+
+
+def test_a_place_that_was_seen_long_ago_may_be_anothers_by_now():
+    old = {"drain": places(place(ME))}
+    standing = seen(cordoned(mark(marked_event(do="drain"))))
+    made = turn(standing, soon(minutes=5), rules=BUDGETED, pods=pods(pod(), at=91), places=old, instant=91)
+    assert made.look == "drain places"
+
+
 def test_a_second_place_of_ours_is_given_back():
     twice = {"drain": places(place(ME), place(ME, 1), count=2)}
     made = turn(seen(cordoned(BEGUN)), soon(minutes=5), rules=BUDGETED, pods=pods(pod()), places=twice)

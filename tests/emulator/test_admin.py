@@ -128,7 +128,9 @@ EVENT_KEYS = (
     "RemoveAfterSeconds, Resources"
 )
 SCENARIOS = (
-    "reboot, live-migration, preempt, redeploy, terminate, cancelled-maintenance, host-failure, flapping-service"
+    "reboot, live-migration, preempt, redeploy, terminate, cancelled-maintenance, host-failure, flapping-service, "
+    "user-reboot, user-redeploy, hardware-prediction, multi-vm, preempt-burst, maintenance-wave, freeze-wave, "
+    "approved-by-others, reschedules, overlapping, incarnation-restarts"
 )
 
 
@@ -146,7 +148,7 @@ SCENARIOS = (
         ("PATCH", "/events/NO", {}, 404, "expected an event's id, found 'NO'"),
         ("DELETE", "/events/NO", None, 404, "expected an event's id, found 'NO'"),
         ("PUT", "/events/incarnation", {"value": -1}, 400, "$.value: expected a whole number, 0 or more, found -1"),
-        ("PUT", "/faults", [{"kind": "html", "x": 1}], 400, "$[0].x: expected one of body, empty, for, kind, path, seconds, status, times, found this key"),
+        ("PUT", "/faults", [{"kind": "html", "x": 1}], 400, "$[0].x: expected one of body, empty, for, kind, method, path, seconds, status, times, found this key"),
         ("PUT", "/instance", {"compute": {"zone": 3}}, 400, "$.compute.zone: expected a string, found 3"),
         ("PUT", "/instance", {"compute": {"zones": "3"}}, 400, None),
         ("PUT", "/instance", {"network": {"interface": [{"macAddress": None}]}}, 400, "$.network.interface[0].macAddress: expected a string, found None"),

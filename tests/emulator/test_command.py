@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -103,12 +105,25 @@ def test_a_story_is_told_from_the_start():
         assert ask(url).json["Events"] == []
 
 
+@pytest.mark.parametrize("skew", [5400, -5400])
+def test_a_service_whose_clock_is_wrong_shows_it_in_the_date_and_in_not_before(skew):
+    with running("--clock-skew", str(skew)) as (ready, _):
+        ask(ready["admin"] + "/events", "POST", headers={}, body={"NotBeforeSeconds": 600})
+        answer = ask(ready["listen"] + "/metadata/scheduledevents?api-version=2020-07-01")
+    date = parsedate_to_datetime(answer.headers["date"])
+    ahead = (date - datetime.now(timezone.utc)).total_seconds()
+    assert abs(ahead - skew) < 600  # however slow the machine
+    notice = parsedate_to_datetime(answer.json["Events"][0]["NotBefore"]) - date
+    assert 540 < notice.total_seconds() <= 600
+
+
 def test_stories_are_listed():
     code, out, _ = ended("--list-scenarios")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == [
         "reboot", "live-migration", "preempt", "redeploy", "terminate", "cancelled-maintenance", "host-failure",
-        "flapping-service",
+        "flapping-service", "user-reboot", "user-redeploy", "hardware-prediction", "multi-vm", "preempt-burst",
+        "maintenance-wave", "freeze-wave", "approved-by-others", "reschedules", "overlapping", "incarnation-restarts",
     ]  # fmt: skip
 
 
@@ -141,6 +156,8 @@ def test_the_default_ports_are_not_asked_for_when_a_file_is_wrong(tmp_path):
     [
         (["--scenario", "x"], "--scenario: expected one of reboot, live-migration, "),
         (["--scenario", "reboot", "--speed", "0"], "--speed: expected a number above 0, found 0.0"),
+        (["--clock-skew", "nan"], "--clock-skew: expected seconds, -3e8 to 3e8, found nan"),
+        (["--clock-skew=-1e9"], "--clock-skew: expected seconds, -3e8 to 3e8, found -1000000000.0"),
         (["--listen", "here"], "expected an address such as '127.0.0.1:8080', found 'here'"),
         (["--admin", "127.0.0.1:99999"], "expected an address such as '127.0.0.1:8080', found '127.0.0.1:99999'"),
         (["--listen", "192.0.2.1:0", "--admin", "127.0.0.1:0"], "cannot listen on 192.0.2.1:0 or 127.0.0.1:0: Cannot assign requested address"),

@@ -127,6 +127,69 @@ def test_starting_what_has_started_changes_nothing():
     assert events.replaced(started, changed_event(event, {"EventStatus": "Started"}, NOW + 30)) is started
 
 
+def test_several_events_may_be_approved_at_once_and_each_counts():
+    schedule = events.approved(scheduled(*(an_event(event_id=each) for each in "ABC")), ["A", "c"], NOW)
+    assert [each.status for each in schedule.events] == ["Started", "Scheduled", "Started"]
+    assert schedule.incarnation == 3
+
+
+def test_an_approval_that_takes_a_while_shows_only_at_the_start():
+    waiting = events.approved(scheduled(an_event(remove_after=60)), ["A"], NOW, takes=20.0)
+    assert events.document(waiting) == events.document(scheduled(an_event()))
+    assert events.advanced(waiting, NOW + 19.9) is waiting
+    (started,) = events.advanced(waiting, NOW + 20).events
+    assert (started.status, started.started_at) == ("Started", NOW + 20)
+
+
+def test_a_second_approval_does_not_put_the_start_off():
+    waiting = events.approved(scheduled(an_event()), ["A"], NOW, takes=20.0)
+    assert events.approved(waiting, ["A"], NOW + 15, takes=20.0) is waiting
+
+
+def test_an_approval_that_takes_longer_than_the_notice_does_not_put_the_start_off():
+    waiting = events.approved(scheduled(an_event()), ["A"], NOW, takes=2000.0)
+    (started,) = events.advanced(waiting, NOW + 900).events
+    assert started.started_at == NOW + 900
+
+
+def test_an_event_without_not_before_starts_when_approved():
+    (started,) = events.approved(scheduled(an_event(not_before=None)), ["A"], NOW).events
+    assert (started.status, started.started_at) == ("Started", NOW)
+
+
+def test_deletions_with_one_not_before_wait_until_all_are_approved():
+    deletions = [an_event(event_id=each, event_type="Terminate") for each in "AB"]
+    later = an_event(event_id="C", event_type="Terminate", not_before=NOW + 1000)
+    schedule = events.approved(scheduled(*deletions, later, an_event(event_id="D")), ["A"], NOW)
+    assert [each.status for each in schedule.events] == ["Scheduled"] * 4
+    schedule = events.approved(schedule, ["B"], NOW + 10)
+    assert [each.status for each in schedule.events] == ["Started", "Started", "Scheduled", "Scheduled"]
+    assert [each.started_at for each in schedule.events[:2]] == [NOW + 10, NOW + 10]
+    (_, _, alone, _) = events.approved(schedule, ["C"], NOW + 20).events
+    assert alone.status == "Started"
+
+
+def test_an_approved_event_that_is_put_back_waits_for_another_approval():
+    (started,) = events.approved(scheduled(an_event()), ["A"], NOW).events
+    back = scheduled(changed_event(started, {"EventStatus": "Scheduled"}, NOW + 1))
+    assert events.advanced(back, NOW + 899) is back
+    (again,) = events.approved(back, ["A"], NOW + 2).events
+    assert again.started_at == NOW + 2
+
+
+def test_an_approval_stays_when_something_else_is_changed():
+    (approved,) = events.approved(scheduled(an_event()), ["A"], NOW, takes=20.0).events
+    changed = changed_event(approved, {"Description": "d"}, NOW + 1)
+    assert events.advanced(scheduled(changed), NOW + 20).events[0].status == "Started"
+
+
+def test_all_times_told_are_shifted_and_none_that_is_not_there():
+    schedule = scheduled(an_event(), an_event(event_id="B", not_before=None))
+    shifted = events.shifted(schedule, -60.0)
+    assert [each.not_before for each in shifted.events] == [NOW + 840, None]
+    assert shifted.incarnation == 1
+
+
 def test_removing_what_is_not_there_changes_nothing():
     schedule = scheduled(an_event())
     assert events.removed(schedule, "B") is schedule

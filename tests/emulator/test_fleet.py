@@ -66,6 +66,41 @@ def test_one_vm_of_the_group_approves_for_all(emulator):
     assert ask(emulator.urls["a_0"] + EVENTS).json["Events"][0]["EventStatus"] == "Started"
 
 
+def statuses_seen_by(emulator):
+    return {
+        name: {each["EventId"]: each["EventStatus"] for each in ask(url + EVENTS).json["Events"]}
+        for name, url in emulator.urls.items()
+    }
+
+
+def test_several_events_are_approved_in_one_request_and_start_for_all_vms_of_the_group(emulator):
+    for name in ("A", "B", "C"):
+        emulator.add_event(EventId=name, EventType="Reboot", Resources=["a_0", "a_1"], vm="a_0")
+    emulator.add_event(EventId="A", EventType="Reboot", vm="b_0")
+    body = {"StartRequests": [{"EventId": "A"}, {"EventId": "C"}]}
+    answer = ask(emulator.urls["a_1"] + EVENTS, "POST", body=body)
+    assert (answer.status, answer.body) == (200, b"")
+    both = {"A": "Started", "B": "Scheduled", "C": "Started"}
+    assert statuses_seen_by(emulator) == {"a_0": both, "a_1": both, "b_0": {"A": "Scheduled"}, "c": {}, "d": {}}
+
+
+def test_an_approval_of_one_that_another_vm_approved_already_is_answered_200_and_changes_nothing(emulator):
+    body = {"StartRequests": [{"EventId": emulator.add_event(EventType="Reboot", vm="a_0")["EventId"]}]}
+    assert ask(emulator.urls["a_0"] + EVENTS, "POST", body=body).status == 200
+    before = ask(emulator.urls["a_0"] + EVENTS).body
+    assert ask(emulator.urls["a_1"] + EVENTS, "POST", body=body).status == 200
+    assert ask(emulator.urls["a_1"] + EVENTS).body == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"StartRequests":[{"EventId":"A"},{"Event":"B"}]}', b'{"StartRequests":[{"EventId":"A"},{"EventId":"NO"}]}']
+)  # fmt: skip
+def test_an_approval_that_is_wrong_in_one_part_is_a_400_and_starts_nothing(emulator, body):
+    emulator.add_event(EventId="A", EventType="Reboot", vm="a_0")
+    assert ask(emulator.urls["a_0"] + EVENTS, "POST", body=body).status == 400
+    assert statuses_seen_by(emulator)["a_1"] == {"A": "Scheduled"}
+
+
 def test_a_vm_that_moves_to_another_group_sees_that_groups_events(emulator):
     emulator.add_event(EventType="Reboot", vm="a_0")
     emulator.patch_instance({"compute": {"placementGroupId": "G"}}, vm="d")

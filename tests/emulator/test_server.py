@@ -69,6 +69,29 @@ def test_every_answer_has_a_date_and_a_length(emulator):
         assert before - 1 <= parsedate_to_datetime(answer.headers["date"]).timestamp() <= time.time() + 1
 
 
+@pytest.mark.parametrize("target", [INSTANCE, EVENTS, "/metadata/nothing"])
+def test_a_skewed_clock_shows_in_the_date_of_every_answer_and_a_missing_one_is_no_header(target):
+    faults = [{"kind": "skew", "seconds": -3600, "times": 1}, {"kind": "no-date", "path": "/", "times": 2}]
+    with Emulator(rate_limit=None, clock=lambda: 1_000_000.0) as emulator:
+        emulator.put_faults([faults[0]])
+        dates = [ask(emulator.url + target).headers.get("date") for _ in range(2)]
+        emulator.put_faults(faults)
+        dates += [ask(emulator.url + target).headers.get("date") for _ in range(3)]
+    true = "Mon, 12 Jan 1970 13:46:40 GMT"
+    assert dates == ["Mon, 12 Jan 1970 12:46:40 GMT", true, None, None, true]
+
+
+def test_a_clock_that_is_ahead_is_so_for_the_service_whole():
+    with Emulator(rate_limit=None, clock_skew=86_400.0) as emulator:
+        event = emulator.add_event(NotBeforeSeconds=900)
+        answer = ask(emulator.url + EVENTS)
+        date = parsedate_to_datetime(answer.headers["date"])
+        notice = parsedate_to_datetime(event["NotBefore"]) - date
+        assert 86_000 < date.timestamp() - time.time() < 86_800
+        assert 800 < notice.total_seconds() <= 900
+        assert answer.json["Events"] == [event]
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "BREW"])
 def test_any_method_is_answered_and_not_allowed(emulator, method):
     answer = ask(emulator.url + INSTANCE, method=method, body=b"x" * 10)

@@ -48,7 +48,8 @@ class Agent:
 
     def __init__(self, kubeconfig: Path, node: str, imds_url: str, environment: Mapping[str, str], **settings: str):
         given = {name.replace("_", "-"): value for name, value in settings.items()}
-        options = {"kubeconfig": kubeconfig, "node-name": node, "imds-url": imds_url, **SHORT, **given}
+        own = {"pod-name": f"imds-agent-{node}"}  # the pod that its token is bound to, as the DaemonSet says it
+        options = {"kubeconfig": kubeconfig, "node-name": node, "imds-url": imds_url, **own, **SHORT, **given}
         self.options = [f"--{name}={value}" for name, value in options.items()]
         self.environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), **environment}
         self.log: list[Document] = []
