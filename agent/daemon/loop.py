@@ -88,6 +88,7 @@ class Loop:
         self._node = node
         self._log = log
         self._clock = clock
+        self._metrics = metrics
         self._herald = Herald(cluster if kubernetes_events else None, metrics, log, clock)
         self._looks = Looks(
             cluster=cluster,
@@ -179,6 +180,7 @@ class Loop:
         """Remember the view, tell the story, choose when to look again."""
         instant = self._clock.monotonic()
         self._view = view
+        self._metrics.skew.set(self._board.facts().skew)
         if turn.plan is not None:
             self._story.told(self._looks.known(), view, turn, utc=self._now(), instant=instant)
             self._herald.flush(view)

@@ -58,6 +58,11 @@ class Trouble:
             self._since = None
 
 
+def utc_now() -> datetime:
+    """Return the node's own wall clock."""
+    return datetime.now(timezone.utc)
+
+
 def skew(seconds: float) -> float:
     """Return the skew that counts: `Date` has whole seconds and is a moment old, so a little is none."""
     return seconds if abs(seconds) > SKEW else 0.0
@@ -129,9 +134,19 @@ class InstancePoller(threading.Thread):
 class EventsPoller(threading.Thread):
     """Looks at the scheduled events every second while anybody wants to know."""
 
-    def __init__(self, imds: Imds, board: Board, log: Any, *, interval: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        imds: Imds,
+        board: Board,
+        log: Any,
+        *,
+        interval: float,
+        clock: Callable[[], float],
+        utc: Callable[[], datetime] = utc_now,
+    ) -> None:
         """Prepare to look; times are in seconds."""
         super().__init__(name="events", daemon=True)
+        self._utc = utc
         self._imds = imds
         self._board = board
         self._log = log
@@ -165,8 +180,8 @@ class EventsPoller(threading.Thread):
             if answer.value.unreadable and answer.value.unreadable != self._unreadable:
                 self._log.error("events.unreadable", error=list(answer.value.unreadable)[:5])
             self._unreadable = answer.value.unreadable
-            if answer.date is not None:
-                self._board.put_skew(skew((answer.date - datetime.now(timezone.utc)).total_seconds()))
+            # Where the service says no time, the node's own clock is as good as any.
+            self._board.put_skew(skew((answer.date - self._utc()).total_seconds()) if answer.date else 0.0)
             self._board.answered("events", now)
             self._board.put_hearing(heard(self._board.facts().hearing, answer.value, now))
             return True

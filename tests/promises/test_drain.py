@@ -47,7 +47,7 @@ def test_a_cancelled_event_and_an_uncordon_stop_a_drain_at_the_next_step(whole_d
 
         pods.put_budget(1)
         second = scene.event("Terminate", NotBeforeSeconds=900)
-        scene.agent.wait_said("drain.pod_refused", times=2)
+        scene.agent.wait_said("drain.begun", times=2)  # that the budget refuses has been said
         whole_drain_plane.kubectl("uncordon", scene.node.name)
         scene.agent.wait_said("cordon.overridden")
         scene.wait_for(lambda _: state(scene) == "stopped", "the mark says so")
@@ -88,40 +88,52 @@ def test_what_no_budget_lets_go_is_deleted_when_the_deadline_has_come_and_only_i
             held[scene].close()
 
 
+def controlled(pods: Pods, kind: str, **metadata) -> dict:
+    """Return a controller of one pod for this node; its pods count among the others."""
+    labels = {"app": pods.app, "by": kind}
+    selector = {"kubernetes.io/hostname": pods.node}
+    spec = {"nodeSelector": selector, "terminationGracePeriodSeconds": 5, "containers": [{"name": "c", "image": "c"}]}
+    template = {"metadata": {"labels": labels, **metadata}, "spec": spec}
+    body = {"selector": {"matchLabels": labels}, "template": template}
+    name = f"{pods.app}-{kind.lower()}"
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": body}
+
+
 def test_pods_that_belong_to_the_node_or_to_nobody_stay_and_one_that_a_finalizer_holds_hangs_nothing(whole_drain_plane):
     settings = {**DRAIN, "drain_unmanaged": "leave"}
     with tended(whole_drain_plane, **settings) as scene:
-        pods = Pods(whole_drain_plane, scene.node.name)
-        owner = {"apiVersion": "apps/v1", "controller": True, "name": "x", "uid": "x"}
-        pods.add(1)  # of nobody
-        pods.add(
-            1,
-            metadata={
-                "ownerReferences": [{**owner, "kind": "DaemonSet"}],
-                "name": f"{pods.app}-ds",
-                "labels": {"app": pods.app},
-            },
+        pods, admin, apps = (
+            Pods(whole_drain_plane, scene.node.name),
+            whole_drain_plane.admin,
+            "/apis/apps/v1/namespaces/default",
         )
-        [held] = pods.add(
-            1,
-            metadata={
-                "ownerReferences": [{**owner, "kind": "ReplicaSet"}],
-                "finalizers": ["example.com/holds"],
-                "name": f"{pods.app}-held",
-                "labels": {"app": pods.app},
-            },
-        )
+        admin.post(f"{apps}/daemonsets", controlled(pods, "DaemonSet"))
+        admin.post(f"{apps}/replicasets", controlled(pods, "ReplicaSet", finalizers=["example.com/holds"]))
+        [alone] = pods.add(1)
+
+        def names() -> dict[str, str]:
+            running = [pod for pod in pods.all() if pod["status"].get("phase") == "Running"]
+            return {pod["metadata"]["labels"].get("by", "nobody"): pod["metadata"]["name"] for pod in running}
+
+        found = wait_until(lambda: (seen := names()) and len(seen) == 3 and seen, "three pods run")
         event = scene.event("Terminate", NotBeforeSeconds=900)
-        wait_until(lambda: asked(scene) == [f"default/{pods.app}-held"], "the one that may go", scene.agent.tail)
-        wait_until(lambda: held not in pods.staying(), "it ends")
-        left = scene.agent.wait_said("drain.pods_left")["pods"]
-        assert any("no controller would start it again" in each for each in left)
-        assert not any("-ds" in each for each in left)
+        held = f"default/{found['ReplicaSet']}"
+        wait_until(lambda: asked(scene) == [held], "the one that may go is asked", scene.agent.tail)
+        left = wait_until(
+            lambda: [each for each in scene.agent.said("drain.pods_left") if len(each["pods"]) == 1],
+            "the held one is not waited for",
+        )
+        assert (
+            "no controller would start it again" in left[-1]["pods"][0]
+        )  # and neither DaemonSet nor finalizer are named
         scene.polled(6)
         assert state(scene) == "begun"  # what the policy leaves is work that was not moved
-        assert len(asked(scene)) == 1
+        assert alone in pods.staying()
+        assert asked(scene) == [held]
         scene.over(event)
         scene.wait_released()
+        for kind in ("daemonset", "replicaset"):
+            admin.delete(f"{apps}/{kind}s/{pods.app}-{kind}")
         pods.close()
 
 

@@ -7,15 +7,13 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
-from agent.emulator import Emulator
-from tests.controlplane.cluster import Cluster
 from tests.controlplane.session import ApiSession
-from tests.promises.agents import EVENTS, LOOK, Agent, Tended, annotations, cordoned, node_of
+from tests.promises.agents import EVENTS, LOOK, Tended, annotations, cordoned
+from tests.promises.fleets import fleet, session_of
 
 KILLS = int(os.environ.get("IMDS_AGENT_KILLS", "30"))
 NODES = 6  # agents at once: 55 MB each, and two cores to start them on
@@ -88,31 +86,6 @@ class Tale(threading.Thread):
             time.sleep(self.chance.uniform(0.0, longest))
             self.scene.agent.restart()
             self.left -= 1
-
-
-@contextmanager
-def fleet(plane: Cluster, count: int) -> Iterator[list[Tended]]:
-    """Open nodes with a VM and a running agent each, all VMs in one emulator."""
-    vms = [
-        {"address": f"127.0.9.{n + 1}", "instance": {"compute": {"name": f"vm-{n}", "placementGroupId": ""}}}
-        for n in range(count)
-    ]
-    with ExitStack() as opened:
-        imds = opened.enter_context(Emulator(fleet=vms))
-        scenes = []
-        for vm, url in imds.urls.items():
-            node = opened.enter_context(node_of(plane))
-            agent = Agent(plane.agent_kubeconfig(node.name), node.name, url, {})
-            opened.callback(agent.kill)
-            scenes.append(scene := Tended(plane, node, imds, agent, vm=vm))
-            scene.admin = opened.enter_context(session_of(plane))
-            agent.start()
-        yield scenes
-
-
-def session_of(plane: Cluster) -> ApiSession:
-    """Return an admin's session for one thread."""
-    return plane.new_session(plane.identity("admin", "system:masters"), agent="admin")
 
 
 @pytest.mark.slow

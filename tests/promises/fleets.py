@@ -1,0 +1,36 @@
+"""Several nodes at once, each with a VM of one emulator and an agent of its own."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from agent.emulator import Emulator
+from tests.controlplane.cluster import Cluster
+from tests.controlplane.session import ApiSession
+from tests.promises.agents import Agent, Tended, node_of
+
+
+@contextmanager
+def fleet(
+    plane: Cluster, count: int, *, group: str = "", address: str = "127.0.9", **settings: str
+) -> Iterator[list[Tended]]:
+    """Open nodes with a VM and a running agent each, all VMs in one emulator, in one placement group if it has a name."""
+    vms = [
+        {"address": f"{address}.{n + 1}", "instance": {"compute": {"name": f"vm-{n}", "placementGroupId": group}}}
+        for n in range(count)
+    ]
+    with ExitStack() as opened:
+        imds = opened.enter_context(Emulator(fleet=vms))
+        scenes = []
+        for vm, url in imds.urls.items():
+            node = opened.enter_context(node_of(plane))
+            agent = Agent(plane.agent_kubeconfig(node.name), node.name, url, {}, **settings)
+            opened.callback(agent.kill)
+            scenes.append(scene := Tended(plane, node, imds, agent, vm=vm))
+            scene.admin = opened.enter_context(session_of(plane))
+            agent.start()
+        yield scenes
+
+
+def session_of(plane: Cluster) -> ApiSession:
+    """Return an admin's session for one thread."""
+    return plane.new_session(plane.identity("admin", "system:masters"), agent="admin")
