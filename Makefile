@@ -29,7 +29,7 @@ bench: setup
 
 stress: setup
 	@IMDS_AGENT_KILLS=200 $(BIN)/python -m pytest -q tests/promises/test_kill_nine.py
-	@IMDS_AGENT_STORIES=200 $(BIN)/python -m pytest -q tests/story
+	@IMDS_AGENT_STORIES=200 IMDS_AGENT_MOVING_STORIES=60 $(BIN)/python -m pytest -q tests/story
 
 # Needs uv; the two files are what everybody installs from.
 lock:

@@ -1,4 +1,4 @@
-"""One cell of the matrix: a node brought into a phase, a fault for a while, then none; what must hold all the time, and in the end."""
+"""One cell of the matrix: a node with its loop, its IMDS and a way to its API server; time is a number that only the cell moves."""
 
 import io
 import json
@@ -18,55 +18,50 @@ from agent.log import set_up
 from agent.policies import read_rules
 from agent.settings import Settings
 from tests.controlplane.cluster import Cluster as Plane
-from tests.controlplane.kubeconfig import write_kubeconfig
-from tests.matrix.faulty_api import FaultyApi
+from tests.matrix.way import Way
+from tests.promises.agents import DOMAIN, EVENTS, Document, annotations, cordoned, ours, wait_until
+from tests.promises.fleets import session_of
 from tests.promises.moving import Pods
 
-P = "imds-agent.github.io"
 BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
-PHASES = ("idle", "scheduled", "started", "draining", "releasing")
 STEP = 10.0  # seconds between two rounds
-QUIET = {"agent.started", "instance.seen", "labels.applied", "node.reconciled"}
+HUNG = 0.2  # seconds that the client waits for an IMDS that hangs; long enough for one that does not
+RACK = "westeurope-1-fd0"  # of the emulator's VM
 
 
 class Cell:
-    """One node with its loop, its IMDS and a proxy before its API server; time is a number."""
+    """What stands on the node, what the agent said, and the hands to let time go by."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, *, read_timeout: float = 20.0, imds_timeout: float = 20.0) -> None:
+        """Start the agent's loop on a fresh node.
+
+        Args:
+            read_timeout, imds_timeout: seconds that the agent gives the API server and IMDS, in real time.
+        """
         self.plane = plane
         self.instant = 1000.0
+        self.waited = 0.0  # seconds between the tries of one question: other threads' time goes its own way
+        self.due = 0.0
+        self.asked_pause = 0.0
         self.node = plane.register_node(f"cell-{uuid.uuid4().hex[:8]}")
+        self.admin = session_of(plane)
         self.imds = Emulator(rate_limit=None, clock=lambda: self.utc().timestamp())
         self.imds.__enter__()
-        self.api = FaultyApi(plane.url, str(plane.ca_file))
+        self.way = Way(plane, self.node.name)
         self.pods: Pods | None = None
         self.log = io.StringIO()
         self.event = ""
-        self.start()
+        self._start(read_timeout, imds_timeout)
 
-    def utc(self) -> datetime:
-        return BEGIN + timedelta(seconds=self.instant)
-
-    def sleep(self, seconds: float) -> None:
-        self.instant += seconds
-
-    def start(self) -> None:
-        token = self.plane.workdir / f"imds-agent-imds-agent-{self.node.name}.token"
-        self.plane.agent_kubeconfig(self.node.name)
-        path = write_kubeconfig(
-            self.plane.workdir / f"{self.node.name}-proxied.kubeconfig",
-            self.api.url,
-            self.plane.ca_file,
-            {"tokenFile": str(token)},
-        )
-        self.cluster = Cluster(Access(kubeconfig=path, connect_timeout=0.3, read_timeout=0.3))
+    def _start(self, read_timeout: float, imds_timeout: float) -> None:
+        self.cluster = Cluster(Access(kubeconfig=self.way.kubeconfig, read_timeout=read_timeout))
         self.client = Imds(
             self.imds.url,
-            read_timeout=0.3,
-            first_events_timeout=0.3,
+            read_timeout=imds_timeout,
+            first_events_timeout=imds_timeout,
             per_second=1_000_000,
-            clock=lambda: self.instant,
-            sleep=self.sleep,
+            clock=lambda: self.instant + self.waited,
+            sleep=self._wait,
         )
         self.board = Board(started=self.instant, at_most={}, needed=())
         settings = Settings(
@@ -91,77 +86,88 @@ class Cell:
         self.events = EventsPoller(self.client, self.board, log, interval=1.0, clock=clock.monotonic, utc=self.utc)
         self.instance = InstancePoller(self.client, self.board, log, interval=300, confirm=10, clock=clock.monotonic)
 
+    def utc(self) -> datetime:
+        return BEGIN + timedelta(seconds=self.instant)
+
+    def _wait(self, seconds: float) -> None:
+        self.waited += seconds
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
     def round(self, *, instance: bool = True) -> None:
-        """Let ten seconds go by: events are polled, the VM is looked at, the loop turns."""
+        """Let ten seconds go by: IMDS is looked at, and the loop turns where there is news or its pause is over."""
         self.instant += STEP
+        before = self.board.facts()
         self.events.look()
         if instance:
             self.instance.look()
-        self.loop.turn()
+        now = self.board.facts()
+        news = now.hearing.document != before.hearing.document or now.sighting != before.sighting
+        if news or self.instant >= self.due:
+            self.asked_pause = self.loop.turn()
+            self.due = self.instant + self.asked_pause
+        if self.pods is not None:
+            self.pods_ended()
 
     def rounds(self, count: int) -> None:
         for _ in range(count):
             self.round()
 
-    def bring_to(self, phase: str) -> None:
-        """Bring the node into a phase, with nothing wrong."""
-        self.rounds(4)
-        if phase == "idle":
-            return
-        if phase == "draining":
-            self.pods = Pods(self.plane, self.node.name, ending=0.1)
-            self.pods.add(1)
-            self.pods.put_budget(1000)
-        kind = "Reboot" if phase == "draining" else "Redeploy"
-        self.event = str(self.imds.add_event(EventType=kind, NotBeforeSeconds=3000)["EventId"])
-        self.rounds(2)
-        if phase == "started":
-            self.imds.start_event(self.event)
-            self.rounds(1)
-        if phase == "releasing":
-            self.imds.remove_event(self.event)
-            self.rounds(3)
-        assert self.marked() is (phase != "idle"), self.log.getvalue()[-2000:]
+    def pods_ended(self) -> None:
+        """Wait for the kubelet, whose time is real: those that were asked to leave have left."""
+        pods = self.pods
+        assert pods is not None
+        wait_until(lambda: all("deletionTimestamp" not in pod["metadata"] for pod in pods.all()), "pods end", self.story)
 
-    def read(self) -> dict[str, Any]:
-        return self.plane.admin.get(self.node.path)
+    # -- what stands -----------------------------------------------------------------------------------------------
 
-    def cordoned(self) -> bool:
-        return self.read()["spec"].get("unschedulable") is True
+    def read(self) -> Document:
+        return self.admin.get(self.node.path)
 
-    def marked(self) -> bool:
-        return f"{P}/events" in self.read()["metadata"].get("annotations", {})
+    def staying(self) -> set[str]:
+        return self.pods.staying() if self.pods is not None else set()
 
-    def ours(self) -> dict[str, str]:
-        metadata = self.read()["metadata"]
-        found = {**metadata.get("labels", {}), **metadata.get("annotations", {})}
-        return {key: value for key, value in found.items() if P in key and not key.endswith("/events")}
+    def mark(self) -> dict[str, Any]:
+        text = annotations(self.read()).get(EVENTS)
+        return dict(json.loads(text)["events"]) if text else {}
 
-    def said(self, since: int) -> list[str]:
-        """Return the log events since a place in the log, each once."""
-        lines = [json.loads(line) for line in self.log.getvalue()[since:].splitlines()]
-        return sorted({line["event"] for line in lines} - QUIET)
+    def ours_stands(self) -> bool:
+        found = self.read()
+        return cordoned(found) and EVENTS in annotations(found)
 
-    def end(self) -> None:
-        """Let everything come right: no event, no refusing budget; then the node must be as it should be."""
-        if self.event:
-            live = {event.id for event in self.client.events().value.events}
-            if self.event in live:
-                self.imds.remove_event(self.event)
-        for _ in range(12):
-            self.round()
-        story = self.log.getvalue()[-3000:]
-        assert not self.cordoned(), f"not given back: {story}"
-        assert not self.marked(), f"a mark is left: {story}"
-        assert self.ours()[f"topology.{P}/rack"] == "westeurope-1-fd0", story
+    def free(self) -> bool:
+        """Whether neither cordon nor mark is left."""
+        found = self.read()
+        return not cordoned(found) and EVENTS not in annotations(found)
+
+    def facts(self) -> dict[str, str]:
+        """Return all that we wrote but the mark."""
+        return {key: value for key, value in ours(self.read()).items() if key != EVENTS}
+
+    def labelled(self) -> bool:
+        return self.facts().get(f"topology.{DOMAIN}/rack") == RACK
+
+    # -- what was said ---------------------------------------------------------------------------------------------
+
+    def said(self, since: int = 0) -> list[Document]:
+        """Return the log events since a place in the log."""
+        return [json.loads(line) for line in self.log.getvalue()[since:].splitlines()]
+
+    def place(self) -> int:
+        return len(self.log.getvalue())
+
+    def story(self) -> str:
+        return self.log.getvalue()[-4000:]
 
     def close(self) -> None:
+        self.way.api.behave()
         if self.pods is not None:
             self.pods.close()
         self.cluster.close()
         self.client.close()
-        self.api.close()
+        self.way.close()
         self.imds.__exit__(None, None, None)
         self.plane.agents.end_pod(self.node.name)
         self.node.close()
         self.node.delete()
+        self.admin.close()

@@ -20,12 +20,16 @@ def test_what_the_remediator_began_before_our_event_stays_until_the_remediator_e
         event = scene.event("Redeploy")
         scene.wait_cordoned()
         scene.over(event)
-        found = scene.wait_withdrawn()
+        assert TAINT in scene.agent.wait_said("node.release_waiting")["because"]
+        scene.polled(4)
+        found = scene.get()
         assert cordoned(found)
         assert TAINT in taint_keys(found)
 
         remediator.update(without_taint(TAINT, uncordon=True))
-        version = scene.get()["metadata"]["resourceVersion"]
+        found = scene.wait_withdrawn()
+        assert not cordoned(found)
+        version = found["metadata"]["resourceVersion"]
         scene.polled(6)
         found = scene.get()
         assert not cordoned(found)

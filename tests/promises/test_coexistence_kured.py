@@ -26,17 +26,15 @@ def test_a_reboot_that_began_during_our_event_keeps_the_node_cordoned_after_it(p
         kured.patch_whole(note(IN_PROGRESS, SINCE))
         assert "already cordoned" in plane.kubectl("cordon", scene.node.name)
         scene.over(event)
-        found = scene.wait_withdrawn()
-        assert cordoned(found)  # it is about to reboot
-        assert annotations(found)[IN_PROGRESS] == SINCE
-        assert "kured" in scene.agent.said("cordon.handed_over")[0]["holds"][0]
+        assert "kured" in scene.agent.wait_said("node.release_waiting")["because"]
+        assert cordoned(scene.get())  # it is about to reboot
         scene.agent.restart()
         scene.long_enough()
-        assert cordoned(scene.get())
-        kured.remove_annotation(IN_PROGRESS)
-        plane.kubectl("uncordon", scene.node.name)
-        scene.polled(6)
-        assert not cordoned(scene.get())
+        found = scene.get()
+        assert cordoned(found)
+        assert annotations(found)[IN_PROGRESS] == SINCE
+        kured.remove_annotation(IN_PROGRESS)  # it found the node cordoned, so it leaves it cordoned: we do not
+        scene.wait_released()
 
 
 def test_a_reboot_that_began_and_ended_during_our_event_leaves_the_cordon_to_us(plane):

@@ -100,16 +100,62 @@ DRAINERS = {
 }
 
 
-def test_whoever_else_takes_the_node_down_keeps_the_cordon_and_is_named(plane):
+def untaint(key: str):
+    def take(scene) -> None:
+        def tried() -> bool:
+            found = scene.get()
+            taints = [taint for taint in found["spec"].get("taints", []) if taint["key"] != key]
+            body = {
+                "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
+                "spec": {"taints": taints or None},
+            }
+            return scene.plane.admin.raw("PATCH", scene.node.path, body, content_type=MERGE, fieldManager="drainer").ok
+
+        wait_until(tried, f"no taint {key}")
+
+    return take
+
+
+def forget(key: str):
+    return lambda scene: scene.plane.kubectl("annotate", "node", scene.node.name, f"{key}-")
+
+
+# What each takes away by itself when it is done or has thought better of it; none of them uncordons what it found cordoned.
+PASSING = {
+    "AKS node auto-drain": untaint("remediator.kubernetes.azure.com/unschedulable"),
+    "cluster-autoscaler": untaint("ToBeDeletedByClusterAutoscaler"),
+    "Karpenter": untaint("karpenter.sh/disrupted"),
+    "kured": forget("weave.works/kured-reboot-in-progress"),
+}
+
+
+def test_while_another_agent_takes_the_node_down_it_waits_under_our_mark_and_is_given_back_afterwards(plane):
     with ExitStack() as open_scenes:
-        scenes = {who: open_scenes.enter_context(tended(plane)) for who in DRAINERS}
+        scenes = {who: open_scenes.enter_context(tended(plane)) for who in PASSING}
         events = {who: scene.event("Redeploy") for who, scene in scenes.items()}
         for who, scene in scenes.items():
             scene.wait_cordoned()
             DRAINERS[who](scene)
             scene.over(events[who])
         for who, scene in scenes.items():
-            found = scene.wait_withdrawn()
-            assert cordoned(found), who
-            assert HANDOVER in owners(found, *UNSCHEDULABLE), who
-            assert who in scene.agent.said("cordon.handed_over")[0]["holds"][0]
+            assert who in scene.agent.wait_said("node.release_waiting")["because"]
+        for who, scene in scenes.items():
+            scene.polled(4)
+            assert cordoned(scene.get()), who
+            assert scene.agent.said("cordon.handed_over") == []
+            PASSING[who](scene)
+        for scene in scenes.values():
+            scene.wait_released()
+
+
+def test_another_applier_that_wants_the_cordon_gets_it_and_is_named(plane):
+    who = "field manager node-maintenance"
+    with tended(plane) as scene:
+        event = scene.event("Redeploy")
+        scene.wait_cordoned()
+        DRAINERS[who](scene)
+        scene.over(event)
+        found = scene.wait_withdrawn()
+        assert cordoned(found)
+        assert HANDOVER in owners(found, *UNSCHEDULABLE)
+        assert who in scene.agent.said("cordon.handed_over")[0]["holds"][0]
