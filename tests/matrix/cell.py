@@ -4,7 +4,6 @@ import io
 import json
 import uuid
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from agent.clients.cluster import Access, Cluster
 from agent.clients.imds import Imds
@@ -117,7 +116,9 @@ class Cell:
         """Wait for the kubelet, whose time is real: those that were asked to leave have left."""
         pods = self.pods
         assert pods is not None
-        wait_until(lambda: all("deletionTimestamp" not in pod["metadata"] for pod in pods.all()), "pods end", self.story)
+        wait_until(
+            lambda: all("deletionTimestamp" not in pod["metadata"] for pod in pods.all()), "pods end", self.story
+        )
 
     # -- what stands -----------------------------------------------------------------------------------------------
 
@@ -127,9 +128,10 @@ class Cell:
     def staying(self) -> set[str]:
         return self.pods.staying() if self.pods is not None else set()
 
-    def mark(self) -> dict[str, Any]:
+    def drains(self) -> list[object]:
+        """Return how far the drain of each marked event has come, as the mark says it."""
         text = annotations(self.read()).get(EVENTS)
-        return dict(json.loads(text)["events"]) if text else {}
+        return [entry.get("drain") for entry in json.loads(text)["events"].values()] if text else []
 
     def ours_stands(self) -> bool:
         found = self.read()

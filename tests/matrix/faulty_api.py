@@ -51,7 +51,9 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Fault = Callable[[Call, Callable[[], Answer]], "Answer | None"]  # the second passes the call on; None says nothing, ever
+Fault = Callable[
+    [Call, Callable[[], Answer]], "Answer | None"
+]  # the second passes the call on; None says nothing, ever
 
 
 class FaultyApi:
@@ -218,4 +220,6 @@ def refusal(code: int, reason: str, message: str, *, retry_after: int | None = N
     """Return a Status as the API server makes it."""
     body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return Answer(status=code, body=json.dumps({**body, "reason": reason, **more, "code": code}).encode(), headers=headers)
+    return Answer(
+        status=code, body=json.dumps({**body, "reason": reason, **more, "code": code}).encode(), headers=headers
+    )

@@ -1,7 +1,7 @@
 """The phases of an event: how a node comes into one, what must hold in it while something fails, and what must come of it."""
 
-from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.controlplane.cluster import Cluster as Plane
 from tests.matrix.cell import Cell
@@ -96,11 +96,11 @@ def state(cell: Cell) -> object:
 def comes_right(cell: Cell, watch: Watch) -> None:
     """With nothing wrong any more the event is answered, its pods go once each, and the node is given back."""
     if cell.event:
-        until(cell, watch, lambda: cell.ours_stands(), "cordoned")
+        until(cell, watch, cell.ours_stands, "cordoned")
     if watch.phase == "draining":
         if watch.budget_refuses:
             watch.let_pods_go()
-        until(cell, watch, lambda: all(entry.get("drained") for entry in cell.mark().values()), "drained")
+        until(cell, watch, lambda: cell.drains() == ["done"], "drained")
         assert sorted(cell.way.api.evicted.values()) == [1, 1], cell.story()
     finish_event(cell)
     ends = Watch(cell, "releasing")

@@ -1,47 +1,139 @@
-"""The table of docs/faults.md: `python -m tests.matrix.table FILE…` makes it from what the cells wrote."""
+"""What the cells did, in a few words each, and the tables of docs/faults.md that are made of them.
+
+`python -m tests.matrix.table > docs/faults.md` runs the cells and prints the document anew.
+"""
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.matrix.cell import PHASES
+from tests.matrix.api_faults import API_FAULTS
+from tests.matrix.imds_faults import IMDS_FAULTS, INCARNATIONS
+from tests.matrix.phases import PHASES, PROMISES
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs" / "faults.md"
+RECORD = "IMDS_AGENT_MATRIX"  # a folder: what the cells did is written there, and compared with nothing
+END_TO_END = "end to end"
+ROWS = {"IMDS": (*IMDS_FAULTS, *INCARNATIONS), "API server": tuple(API_FAULTS)}
+
+Said = Iterable[Mapping[str, object]]  # log events
+
+# What the agent says, in the order in which it is told here: log event, and in short what the agent does then.
+WORDS = {
+    "agent.faulted": "fails itself",
+    "imds.failed": "warns of IMDS",
+    "cluster.unavailable": "warns of the API server",
+    "node.refused": "calls for a person",
+    "instance.changed": "notes that facts differ",
+    "imds.recovered": "hears IMDS again",
+    "cluster.recovered": "goes on",
+    "node.cordon_wanted": "tries to cordon",
+    "node.cordoned": "cordons",
+    "drain.pod_refused": "is refused an eviction",
+    "drain.pod_evicted": "evicts",
+    "drain.finished": "has drained",
+    "node.release_wanted": "tries to give back",
+}
+GAVE_BACK = "gives back"
+TRIED = {"tries to cordon": "cordons", "tries to give back": GAVE_BACK}  # what came of it says more
+# What goes without saying, or depends on how fast a pod ends.
+UNSAID = {
+    "drain.begun",
+    "drain.pods_left",
+    "event.seen",
+    "instance.seen",
+    "labels.applied",
+    "node.reconciled",
+    "node.release_waiting",
+}
+
 INTRO = """# What the agent does while something fails
 
-Made by the tests (`tests/matrix`): a real node of a real API server, the emulator over HTTP, an injected clock; a minute of each fault in each phase of an
-event, then none. In every cell these were looked at and held: while it lasts no label goes, a cordon and its mark stand, nothing is released, nothing is evicted past
-a budget; afterwards the node has its labels and is given back. What stands in the cells is what the agent said meanwhile (its log events; a dash is silence).
+Made by the tests (`tests/matrix`), which also compare it with what they see: a real node of a real API server with the real controllers, IMDS by the emulator over HTTP, a proxy
+before the API server that misbehaves; an injected clock. Each fault lasts a minute (or as long as it says) in each phase of an event, then it ends. The first row says what was looked
+at all the time and held in every cell, besides that no label of ours ever went; afterwards, in every cell, an event is answered with a cordon, a drain comes to its end with
+one accepted eviction for each pod, and the node is given back with its labels. The cells say what the agent did meanwhile, and after the semicolon what it did when the fault
+was over, by its own log. The last column is one run with a real process and real time, scaled down: what it was made to do.
 
-Write it anew: `IMDS_AGENT_MATRIX=DIR .venv/bin/python -m pytest tests/matrix && .venv/bin/python -m tests.matrix.table DIR > docs/faults.md`
+Write it anew: `.venv/bin/python -m tests.matrix.table > docs/faults.md`
 """
 
 
-def record(kind: str, fault: str, phase: str, said: list[str]) -> None:
-    """Write one cell down, where somebody asks for it."""
-    if folder := os.environ.get("IMDS_AGENT_MATRIX"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        name = f"{kind}-{fault}-{phase}".replace(" ", "_").replace("/", "_")
-        (Path(folder) / f"{name}.json").write_text(
-            json.dumps({"kind": kind, "fault": fault, "phase": phase, "said": said})
-        )
+def words(said: Said, *, free: bool) -> str:
+    """Return what the agent did.
+
+    Args:
+        free: whether the node was given back in the end.
+    """
+    names = {str(entry["event"]) for entry in said}
+    found = [text for name, text in WORDS.items() if name in names]
+    if free and "node.release_wanted" in names:
+        found.append(GAVE_BACK)
+    shown = [text for text in found if TRIED.get(text) not in found]
+    return ", ".join([*shown, *(f"`{name}`" for name in sorted(names - set(WORDS) - UNSAID))]) or "says nothing"
 
 
-def table(folder: Path) -> str:
-    """Return the document."""
-    cells = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+def cell_text(during: str, after: str) -> str:
+    return f"{during}; {after}"
+
+
+def tables(text: str) -> dict[str, dict[str, dict[str, str]]]:
+    """Read the document: partner, fault, column."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    heads: list[str] = []
+    for line in text.splitlines():
+        cells = [part.strip() for part in line.strip("|").split("|")]
+        if not line.startswith("|") or set(line) <= set("|-"):
+            continue
+        if cells[0] in ROWS:
+            heads, rows = cells[1:], found.setdefault(cells[0], {})
+        elif heads:
+            rows[cells[0]] = dict(zip(heads, cells[1:], strict=True))
+    return found
+
+
+def check(partner: str, fault: str, did: Mapping[str, str]) -> None:
+    """Compare cells of one row with the document, or write them down where somebody asks for it."""
+    if folder := os.environ.get(RECORD):
+        text = json.dumps({"partner": partner, "fault": fault, "did": dict(did)})
+        (Path(folder) / f"{partner}-{fault}-{len(did)}.json").write_text(text)
+        return
+    row = tables(DOCS.read_text(encoding="utf-8"))[partner][fault]
+    assert {column: row.get(column) for column in did} == dict(did), f"docs/faults.md differs: {partner}, {fault}"
+
+
+def document(folder: Path) -> str:
+    """Return the document made of what the cells wrote down."""
+    did: dict[tuple[str, str], dict[str, str]] = {}
+    for path in folder.glob("*.json"):
+        found = json.loads(path.read_text())
+        did.setdefault((found["partner"], found["fault"]), {}).update(found["did"])
+    columns = (*PHASES, END_TO_END)
     parts = [INTRO]
-    for kind, title in (("imds", "IMDS"), ("api", "The API server")):
-        found = {(cell["fault"], cell["phase"]): cell["said"] for cell in cells if cell["kind"] == kind}
-        faults = sorted({fault for fault, _ in found})
-        rows = [f"| {title} | " + " | ".join(PHASES) + " |", "|---|" + "---|" * len(PHASES)]
-        for fault in faults:
-            said = [", ".join(f"`{name}`" for name in found.get((fault, phase), [])) or "-" for phase in PHASES]
-            rows.append(f"| {fault} | " + " | ".join(said) + " |")
-        parts.append("\n".join(rows) + "\n")
+    for partner, faults in ROWS.items():
+        promised = [*(PROMISES[phase] for phase in PHASES), "the same"]
+        rows = [(partner, *columns), ("---",) * (len(columns) + 1), ("*always*", *promised)]
+        rows += [(fault, *(did[partner, fault][column] for column in columns)) for fault in faults]
+        parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n")
+    legend = [("what it does", "its log event"), ("---", "---"), *((text, f"`{name}`") for name, text in WORDS.items())]
+    parts.append("\n".join(f"| {' | '.join(row)} |" for row in legend) + "\n")
     return "\n".join(parts)
 
 
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).parent)]
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, RECORD: folder}, stdout=sys.stderr, check=False)
+        if done.returncode:
+            return done.returncode
+        sys.stdout.write(document(Path(folder)))
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(table(Path(sys.argv[1])))
+    sys.exit(main())
