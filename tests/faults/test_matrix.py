@@ -8,9 +8,9 @@ import pytest
 
 from agent.core.events import EventDocument
 from tests.controlplane.cluster import Cluster as Plane
-from tests.matrix.cell import PHASES, Cell
-from tests.matrix.faulty_api import Fault, status
-from tests.matrix.table import DOCS, record
+from tests.faults.cell import PHASES, Cell
+from tests.faults.faulty_api import Fault, status
+from tests.faults.table import DOCS, record
 
 pytestmark = pytest.mark.slow
 
