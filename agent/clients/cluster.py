@@ -69,6 +69,10 @@ def as_yaml(document: Mapping[str, Any]) -> bytes:
     return _NOT_YAML.sub(escaped, json.dumps(document, ensure_ascii=False)).encode()
 
 
+class _Untrusted(ClusterUnavailable):
+    """No connection, since the server's certificate is not of an authority that we know: nothing was sent."""
+
+
 class _Reply(NamedTuple):
     status: int
     body: bytes
@@ -198,8 +202,12 @@ class Cluster:
         """
         headers = {"Accept": accept} | ({"Content-Type": kind} if kind else {})
         client = self._client
-        reply = self._send(client, verb, path, query=query, headers=headers, body=body)
-        if reply.status == 401:  # a rotated token, or an expired one: read the credentials again, once
+        try:
+            reply: _Reply | None = self._send(client, verb, path, query=query, headers=headers, body=body)
+        except _Untrusted:
+            reply = None
+        # A rotated token, an expired one, or another authority in the kubeconfig: read the credentials again, once.
+        if reply is None or reply.status == 401:
             client = self._renewed(client)
             reply = self._send(client, verb, path, query=query, headers=headers, body=body)
         if reply.status >= 400:
@@ -246,6 +254,7 @@ class Cluster:
             reply = _Reply(response.status, raw, response.headers.get("Retry-After"))
         except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError, ValueError) as error:
             self._seen(verb, 0)  # a ValueError is a token that is no header, or a redirection to nowhere
-            raise ClusterUnavailable(f"{verb} {self.server}{path}: no answer: {_told(error)}") from error
+            kind = _Untrusted if "CERTIFICATE_VERIFY_FAILED" in str(error) else ClusterUnavailable
+            raise kind(f"{verb} {self.server}{path}: no answer: {_told(error)}") from error
         self._seen(verb, reply.status)
         return reply
