@@ -112,7 +112,7 @@ def test_a_freeze_waits_for_its_place_and_what_stops_the_vm_does_not(whole_drain
 def test_without_the_right_to_leases_a_freeze_is_cordoned_for_and_the_want_is_said_once(whole_drain_plane):
     admin, path = whole_drain_plane.admin, "/apis/rbac.authorization.k8s.io/v1/namespaces/imds-agent/rolebindings"
     assert admin.get(path)["items"]  # where it is, and that there is one: what is below takes another namespace
-    with fleet(whole_drain_plane, 1, address="127.0.16", namespace="default") as [scene]:
+    with fleet(whole_drain_plane, 1, address="127.0.16", namespace="default", freeze_budget="10%") as [scene]:
         event = scene.event("Freeze", DurationInSeconds=-1, NotBeforeSeconds=900)
         scene.wait_cordoned()
         assert len(scene.agent.said("budget.unavailable")) == 1
