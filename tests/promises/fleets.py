@@ -11,10 +11,10 @@ from tests.promises.agents import Agent, Tended, node_of
 DOMAINS = 5  # update domains, as Azure gives a scale set
 
 
-def vm_of(number: int, group: str) -> dict[str, str]:
-    """Return how one VM differs from the default one."""
-    domain = str(number % DOMAINS)
-    return {"name": f"vm-{number}", "vmId": f"vm-{number}", "placementGroupId": group, "platformUpdateDomain": domain}
+def vm_of(number: int, group: str, address: str) -> dict[str, str]:
+    """Return how one VM differs from the default one; its name is no other fleet's, since they share a cluster."""
+    domain, name = str(number % DOMAINS), f"vm-{address.replace('.', '-')}-{number}"
+    return {"name": name, "vmId": name, "placementGroupId": group, "platformUpdateDomain": domain}
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def fleet(
     plane: Cluster, count: int, *, group: str = "", address: str = "127.0.9", **settings: str
 ) -> Iterator[list[Tended]]:
     """Open nodes with a VM and a running agent each, all VMs in one emulator, in one placement group if it has a name."""
-    vms = [{"address": f"{address}.{n + 1}", "instance": {"compute": vm_of(n, group)}} for n in range(count)]
+    vms = [{"address": f"{address}.{n + 1}", "instance": {"compute": vm_of(n, group, address)}} for n in range(count)]
     with ExitStack() as opened:
         imds = opened.enter_context(Emulator(fleet=vms))
         scenes = []
