@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from agent.clients.cluster import Cluster
     from agent.core.known import Rules
+    from agent.daemon.herald import Herald
 
 
 def node_body(view: NodeView, *, spec: Mapping[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -32,8 +33,9 @@ def node_body(view: NodeView, *, spec: Mapping[str, Any] | None = None, **metada
 class Acts:
     """Carries out actions on one node."""
 
-    def __init__(self, cluster: Cluster, log: Any, metrics: Any, rules: Rules) -> None:
+    def __init__(self, cluster: Cluster, log: Any, metrics: Any, rules: Rules, herald: Herald) -> None:
         """Act through one connection."""
+        self._herald = herald
         self._cluster = cluster
         self._log = log
         self._metrics = metrics
@@ -112,7 +114,11 @@ class Acts:
             domain=self._domain,
         )
         if action.lift_startup is not None:
-            self._log.info("startup_taint.lifted", key=self._taints.startup, because=action.lift_startup)
+            late = action.lift_startup != "labelled"
+            say = self._log.warning if late else self._log.info
+            say("startup_taint.lifted", key=self._taints.startup, because=action.lift_startup)
+            text = f"{self._taints.startup} lifted: {'the time limit came before the topology labels' if late else 'labelled'}"
+            self._herald.node("StartupTaintLifted", text, "startup", warning=late)
         self._log.info("taints.changed", event_type=action.event_type)
         return document
 

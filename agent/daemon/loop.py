@@ -100,7 +100,7 @@ class Loop:
             log=log,
             clock=clock,
         )
-        self._acts = Acts(cluster, log, metrics, rules)
+        self._acts = Acts(cluster, log, metrics, rules, self._herald)
         self._errands = Errands(
             cluster=cluster,
             imds=imds,
@@ -116,6 +116,7 @@ class Loop:
         self._written = "0"  # the resourceVersion of our last write: no look may be older
         self._look_at = 0.0
         self._failures = 0
+        self._conflict: ClusterConflict | None = None  # what the last write met
 
     def turn(self) -> float:
         """Do all that can be done now; returns the seconds to wait for news before the next turn."""
@@ -154,6 +155,7 @@ class Loop:
 
     def _turn(self) -> float:
         self._looks.read_switch()
+        self._conflict = None
         due = self._clock.monotonic() >= self._look_at
         view, fresh = (self._look("full"), True) if self._view is None else (self._view, False)
         if due and not fresh:
@@ -174,6 +176,8 @@ class Loop:
                 break
             turn = self._decide(view)
             self._story.confirmed(self._looks.known(), view, turn.plan, self._clock.monotonic())
+        if turn.actions and self._conflict:  # not this once: every round's write met another's
+            raise self._conflict
         return self._settle(view, turn)
 
     def _settle(self, view: NodeView, turn: Turn) -> float:
@@ -219,6 +223,7 @@ class Loop:
         """
         self._story.acting(self._looks.known(), view, turn, self._now())
         undone: ClusterRefused | None = None
+        self._conflict = None
         for action in turn.actions:
             if undone and not isinstance(action, (ApplyGroup, Sweep)):
                 continue
@@ -232,7 +237,8 @@ class Loop:
             except (NodeReplaced, NodeMissing):
                 self._written = "0"
                 raise
-            except ClusterConflict:  # the object changed under us, or the node is another one: look again
+            except ClusterConflict as conflict:  # the object changed under us, or the node is another one: look again
+                self._conflict = conflict
                 return self._look("quorum")
             else:
                 self._written = view.resource_version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissing
+from agent.clients.cluster_errors import ClusterConflict, ClusterError, ClusterRefused, NodeMissing
 from agent.core.actions import ApplyMark, Group
 from agent.core.events import ScheduledEvent, event_key
 from agent.core.judgement import own_events
@@ -149,6 +149,10 @@ class Story:
             rule=decision.rule,
             because=decision.because,
         )
+        if first:
+            when = f"not before {event.not_before:%Y-%m-%d %H:%M:%S} UTC" if event.not_before else "at any time"
+            text = f"{event.type} {event.id}, {when}: {decision.do} ({decision.because})"
+            self._herald.node("ScheduledEventSeen", text, event_key(event.id))
 
     def confirmed(self, known: Known, view: NodeView, plan: Plan | None, instant: float) -> None:
         """Say of each event, once, that the API server has confirmed the cordon for it: before all that is slow."""
@@ -176,6 +180,9 @@ class Story:
         elif isinstance(error, ClusterRefused):
             if self._new("refused", str(error)) or failures % SAY_AGAIN == 0:
                 self._log.error("node.refused", node=node, error=str(error))
+        elif isinstance(error, ClusterConflict):
+            if failures == 1 or failures % SAY_AGAIN == 0:
+                self._log.warning("node.contended", node=node, error=str(error), failures=failures)
         elif failures == 1 or failures % SAY_AGAIN == 0:
             self._log.warning("cluster.unavailable", node=node, error=str(error), failures=failures)
 

@@ -204,6 +204,12 @@ class Tended:
 
     # What the agent says of itself
 
+    def told(self, reason: str | None = None, pod: str | None = None) -> list[Document]:
+        """Return Kubernetes Events that agents wrote about this node, or about a pod."""
+        found = self.admin.get("/api/v1/events", fieldSelector=f"involvedObject.name={pod or self.node.name}")["items"]
+        ours = [event for event in found if event["reportingComponent"] == "imds-agent"]
+        return [event for event in ours if reason in (None, event["reason"])]
+
     def metric(self, pattern: str) -> float:
         """Sum up the samples whose line begins with the pattern."""
         lines = requests.get(f"{self.probes}/metrics", timeout=5).text.splitlines()
