@@ -33,8 +33,12 @@ def node_body(view: NodeView, *, spec: Mapping[str, Any] | None = None, **metada
 class Acts:
     """Carries out actions on one node."""
 
-    def __init__(self, cluster: Cluster, log: Any, metrics: Any, rules: Rules, herald: Herald) -> None:
-        """Act through one connection."""
+    def __init__(self, cluster: Cluster, log: Any, metrics: Any, rules: Rules, herald: Herald | None = None) -> None:
+        """Act through one connection.
+
+        Args:
+            herald: tells others; None where a command of a person's acts.
+        """
         self._herald = herald
         self._cluster = cluster
         self._log = log
@@ -118,7 +122,8 @@ class Acts:
             say = self._log.warning if late else self._log.info
             say("startup_taint.lifted", key=self._taints.startup, because=action.lift_startup)
             text = f"{self._taints.startup} lifted: {'the time limit came before the topology labels' if late else 'labelled'}"
-            self._herald.node("StartupTaintLifted", text, "startup", warning=late)
+            if self._herald:
+                self._herald.node("StartupTaintLifted", text, "startup", warning=late)
         self._log.info("taints.changed", event_type=action.event_type)
         return document
 

@@ -122,7 +122,9 @@ API_FAULTS: dict[str, ApiFault] = {
     "401, then a rotated token": ApiFault(begin=old_token, half=Way.rotate_token, mends=True, says=SAYS_NO),
     "403 for want of rights": answering(403, "Forbidden", LACKS_RIGHT, says=SAYS_NO),
     "403 by a policy": answering(403, "Forbidden", POLICY, reads=False, says=SAYS_NO),
-    "409": answering(409, "Conflict", "the object has been modified; please apply your changes", reads=False, says="node.contended"),
+    "409": answering(
+        409, "Conflict", "the object has been modified; please apply your changes", reads=False, says="node.contended"
+    ),
     "422": answering(422, "Invalid", "is invalid: spec: Invalid value", reads=False, says=SAYS_NO),
     "429 with Retry-After": answering(
         429, "TooManyRequests", "too many requests", retry_after=RETRY_AFTER, says=SAYS_AWAY

@@ -60,7 +60,9 @@ class Pods:
         def seen() -> bool:
             found = self.admin.get(f"{BUDGETS}/{self.app}")
             status = found.get("status", {})
-            counted = status.get("currentHealthy") == len(self.staying())
+            here = [pod for pod in self.all() if pod["metadata"]["namespace"] == "default"]
+            staying = sum("deletionTimestamp" not in pod["metadata"] for pod in here)
+            counted = status.get("currentHealthy") == staying
             return counted and status.get("observedGeneration") == found["metadata"]["generation"]
 
         wait_until(seen, "the budget's controller")
