@@ -61,6 +61,21 @@ HOLD = (
     ("--reason", {"default": "held by hand", "help": "what others read [held by hand]"}),
     ("--remove", {"action": "store_true", "help": "take the hold back"}),
 )
+PROOF = (
+    ("--nonce", {"metavar": "TEXT", "help": "what the document must say, 1 to 32 letters and digits [a random one]"}),
+    ("--lenient", {"action": "store_true", "help": "take another nonce for an answer from the service's cache"}),
+    ("--document", {"metavar": "FILE", "help": "judge this one, as IMDS sent it; - is standard input"}),
+    ("--cloud", {"metavar": "NAME", "help": "whose signer is expected, such as AzurePublicCloud [what the VM says]"}),
+    ("--vm-id", {"metavar": "ID", "help": "the VM that it must be of [this one]"}),
+    ("--subscription", {"metavar": "ID", "help": "the subscription that it must be of [this VM's]"}),
+    ("--roots", {"metavar": "FILE", "help": "root certificates to trust [the system's]"}),
+    ("--intermediates", {"metavar": "FILE", "action": "append", "help": "certificates between signer and root"}),
+    ("--offline", {"action": "store_true", "help": "fetch no issuer's certificate"}),
+    (
+        "--issuer-host",
+        {"metavar": "HOST[:PORT]", "action": "append", "help": "one more host that they may be fetched from"},
+    ),
+)
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
@@ -81,12 +96,21 @@ SUBS = (
         prints=True,
         own=WATCH,
     ),
+    Sub(
+        "attest",
+        "agent.commands.attest:attest",
+        ("imds",),
+        "whether this is a VM of Azure, by its signed document",
+        prints=True,
+        own=PROOF,
+    ),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),
     Sub("withdraw", "agent.commands.node:withdraw", NODE, "take all our fields off the node", own=ALL),
 )
 MORE = {
     "events": "Asking for events switches them on for the VM.",
+    "attest": "Exit code: 0 genuine, 1 not genuine, 3 cannot tell. Needs the extra imds-agent[attest].",
     "hold": "The cordon then stays until somebody uncordons the node.",
     "plan": "Writes nothing.",
     "facts": "Needs no Kubernetes.",

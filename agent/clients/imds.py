@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed, wait_random_exponential
 
@@ -15,21 +15,28 @@ from agent.clients.budget import Budget
 from agent.clients.imds_errors import ImdsError, ImdsRefused, ImdsUnavailable, bad_body, is_html
 from agent.clients.imds_http import ImdsHttp, Reply, unsent
 from agent.clients.imds_versions import (
+    ATTESTED_VERSIONS,
     EVENT_VERSIONS,
+    IDENTITY_VERSIONS,
     INSTANCE_VERSIONS,
+    LOAD_BALANCER_VERSIONS,
     Ask,
     first_good,
     may_refuse_version,
     negotiated,
     read_versions,
     refuses_version,
+    says_no_load_balancer,
 )
+from agent.core.attested import read_envelope
 from agent.core.document import DocumentError
 from agent.core.events import EventDocument, read_events
+from agent.core.identity import Token, read_tenant, read_token
 from agent.core.instance import Instance, read_instance
+from agent.core.load_balancer import LoadBalancer, read_load_balancer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from typing_extensions import Self
@@ -149,6 +156,61 @@ class Imds:
         self._events_timeout = self._read_timeout
         return answer
 
+    def attested(self, nonce: str, deadline: float = DEADLINE) -> Answer[str]:
+        """Return the signed document as it comes: base64 of a PKCS#7, of which nothing has been verified.
+
+        Args:
+            nonce: 1 to 32 letters and digits, to be found again in the document if it is made for this question.
+            deadline: seconds for all tries together.
+
+        Raises:
+            ImdsUnavailable: no good answer in time.
+            ImdsRefused: there will be none until somebody changes something.
+        """
+        return self._document("attested/document", ATTESTED_VERSIONS, read_envelope, deadline, {"nonce": nonce})
+
+    def load_balancer(self, deadline: float = DEADLINE) -> Answer[LoadBalancer | None]:
+        """Return what stands before this VM; None where no Standard load balancer does.
+
+        A 404 says that in a sentence; other sentences with it mean "later" (Azure's documentation).
+
+        Args:
+            deadline: seconds for all tries together.
+
+        Raises:
+            ImdsUnavailable: no good answer in time; what was known before still holds.
+            ImdsRefused: there will be none until somebody changes something.
+        """
+        versions = LOAD_BALANCER_VERSIONS
+        return self._document("loadbalancer", versions, read_load_balancer, deadline, none=says_no_load_balancer)
+
+    def token(self, resource: str, deadline: float = DEADLINE, **identity: str) -> Answer[Token]:
+        """Return a token of a managed identity of this VM.
+
+        Args:
+            resource: whom it is for, such as `https://management.azure.com/`.
+            deadline: seconds for all tries together.
+            identity: which identity, where the VM has several: one of `client_id`, `object_id`, `msi_res_id`.
+
+        Raises:
+            ImdsUnavailable: no good answer in time.
+            ImdsRefused: there is no such identity, or nothing is granted.
+        """
+        query = {"resource": resource, **identity}
+        return self._document("identity/oauth2/token", IDENTITY_VERSIONS, read_token, deadline, query)
+
+    def tenant(self, deadline: float = DEADLINE) -> Answer[str]:
+        """Return the id of the tenant that the VM's identities are in.
+
+        Args:
+            deadline: seconds for all tries together.
+
+        Raises:
+            ImdsUnavailable: no good answer in time.
+            ImdsRefused: there will be none until somebody changes something.
+        """
+        return self._document("identity/info", IDENTITY_VERSIONS, read_tenant, deadline)
+
     def approve(self, event_id: str) -> None:
         """Tell the service that an event may begin now, for all VMs that it concerns; in one try.
 
@@ -166,12 +228,36 @@ class Imds:
         if is_html(reply.body):
             raise bad_body(reply.url, reply.body, DocumentError("$", "JSON", "a page"))
 
-    def _retried(self, work: Callable[[Ask], Answer[T]], deadline: float) -> Answer[T]:
+    def _document(
+        self,
+        endpoint: str,
+        versions: tuple[str, ...],
+        read: Callable[[bytes], T],
+        deadline: float,
+        query: Mapping[str, str] | None = None,
+        *,
+        none: Callable[[Reply], bool] = lambda _reply: False,
+    ) -> Answer[Any]:
+        """Return a document in the newest of some versions that the service has; the value None where `none` says so."""
+
+        def work(ask: Ask) -> Answer[T | None]:
+            reply, version = ask(endpoint, versions[0]), versions[0]
+            if refuses_version(reply):
+                reply, version = first_good(reply, endpoint, versions[1:], refuses_version, ask)
+            if none(reply):
+                return _answer(replace(reply, status=HTTPStatus.OK), lambda _body: None, version)
+            return _answer(reply, read, version)
+
+        return self._retried(work, deadline, query)
+
+    def _retried(
+        self, work: Callable[[Ask], Answer[T]], deadline: float, query: Mapping[str, str] | None = None
+    ) -> Answer[T]:
         start = self._clock()
 
         def ask(endpoint: str, version: str) -> Reply:
             left = max(start + deadline - self._clock(), _SHORTEST)
-            return self._http.get(endpoint, version, min(self._read_timeout, left))
+            return self._http.get(endpoint, version, min(self._read_timeout, left), query)
 
         def over(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
@@ -102,19 +102,20 @@ class ImdsHttp:
         self._sessions: list[requests.Session] = []
         self._lock = threading.Lock()
 
-    def get(self, endpoint: str, version: str, read_timeout: float) -> Reply:
+    def get(self, endpoint: str, version: str, read_timeout: float, query: Mapping[str, str] | None = None) -> Reply:
         """Ask once, when the budget allows it, and return the answer whatever its status.
 
         Args:
             endpoint: below `/metadata/`.
             version: the api-version; "" for an endpoint that has none.
             read_timeout: seconds to wait for the answer, and again for its body to be whole; connecting takes no more.
+            query: what goes along besides the version.
 
         Raises:
             ImdsUnavailable: no answer, or not to its end.
             ImdsRefused: a body that cannot be IMDS's.
         """
-        return self._once("GET", endpoint, version, read_timeout, session=self._session())
+        return self._once("GET", endpoint, version, read_timeout, session=self._session(), query=query)
 
     def post(self, endpoint: str, version: str, document: Mapping[str, object], read_timeout: float) -> Reply:
         """Send a document once, when the budget allows it, and return the answer whatever its status.
@@ -164,8 +165,10 @@ class ImdsHttp:
         *,
         session: requests.Session,
         document: Mapping[str, object] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> Reply:
-        url = f"{self._url}/metadata/{endpoint}" + (f"?api-version={version}" if version else "")
+        asked = urlencode({**({"api-version": version} if version else {}), **(query or {})})
+        url = f"{self._url}/metadata/{endpoint}" + (f"?{asked}" if asked else "")
         timeouts = (min(self._connect_timeout, read_timeout), read_timeout)
         self._budget.take()
         try:

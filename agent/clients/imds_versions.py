@@ -28,6 +28,11 @@ _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # Scheduled events have versions of their own (Azure's documentation); 2020-07-01 is still the newest.
 EVENT_VERSIONS = ("2020-07-01", "2019-08-01", "2019-04-01", "2019-01-01", "2017-11-01", "2017-08-01", "2017-03-01")
 
+# The first that has a signed document is 2018-10-01; the others are those that added a field to it (Azure's documentation).
+ATTESTED_VERSIONS = ("2025-04-07", "2021-02-01", "2020-09-01", "2019-11-01", "2019-04-30", "2018-10-01")
+LOAD_BALANCER_VERSIONS = ("2020-10-01",)  # what Kubernetes' cloud provider asks for
+IDENTITY_VERSIONS = ("2018-02-01",)  # what all of Azure's own libraries ask for
+
 
 def refuses_version(reply: Reply) -> bool:
     """Say whether an answer is about the version asked for.
@@ -42,6 +47,11 @@ def may_refuse_version(reply: Reply) -> bool:
     """Say the same for scheduled events, where a wrong version may be a bare "Bad request" (recorded)."""
     bare = reply.status == HTTPStatus.BAD_REQUEST and _said(reply).strip(" .").lower() == "bad request"
     return bare or refuses_version(reply)
+
+
+def says_no_load_balancer(reply: Reply) -> bool:
+    """Say whether a 404 is the good news that there is nothing to tell, and not "later" or a wrong path."""
+    return reply.status == HTTPStatus.NOT_FOUND and "no load balancer metadata is found" in _said(reply).lower()
 
 
 def negotiated(refusal: Reply, ask: Ask) -> tuple[Reply, str]:

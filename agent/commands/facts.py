@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from agent.clients.imds import ImdsError
 from agent.commands.output import BOLD, DIM, columns, paint, say, say_json, short
 from agent.core.instance import Instance, missing
 from agent.core.labelling import written
 from agent.core.labels import explain_labels
+from agent.core.load_balancer import completed, lacks_public
 from agent.core.tags import TagLabel, explain_tag, tag_labels
 from agent.daemon.partners import imds_client
 
 if TYPE_CHECKING:
     import argparse
 
+    from agent.clients.imds import Imds
     from agent.settings import Settings
 
 SECRET_FIELDS = ("user_data", "custom_data", "public_keys")
+ONCE = 1.0  # seconds: one try
 DEADLINE = 6.0  # seconds a person waits before being told
 
 
@@ -31,10 +35,22 @@ def as_document(instance: Instance) -> dict[str, Any]:
     return document
 
 
+def _completed(client: Imds, instance: Instance) -> Instance:
+    """Return the VM with the public addresses that stand in the load balancer's document alone; a failure there costs nothing."""
+    if not lacks_public(instance.network):
+        return instance
+    try:
+        found = client.load_balancer(deadline=ONCE).value
+    except ImdsError:
+        return instance
+    return dataclasses.replace(instance, network=completed(instance.network, found)) if found else instance
+
+
 def facts(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show the VM and the labels it would get."""
-    answer = imds_client(settings).instance(deadline=DEADLINE)
-    instance, rules = answer.value, settings.rules().labels
+    with imds_client(settings) as client:
+        instance = _completed(client, client.instance(deadline=DEADLINE).value)
+    rules = settings.rules().labels
     groups = {group: written(instance, group, rules) for group in ("facts", "tags")}
     if arguments.output == "json":
         labels = {**groups["facts"].labels, **groups["tags"].labels}
@@ -60,6 +76,7 @@ def _show(instance: Instance, settings: Settings) -> None:
         ("id", instance.vm_id or "?"),
         ("region", f"{placed.location or '?'}, {'zone ' + placed.zone if placed.zone else 'no zone'}"),
         ("domains", f"fault {_number(placed.fault_domain)}, update {_number(placed.update_domain)}"),
+        ("addresses", _addresses(instance) or "none"),
         ("scale set", instance.vm_scale_set_name or "none"),
         ("tags", f"{len(instance.tags)} from {instance.tags_from or 'nowhere'}"),
         ("IMDS", f"{settings.imds_url}, api-version {instance.version}"),
@@ -67,6 +84,13 @@ def _show(instance: Instance, settings: Settings) -> None:
     columns((paint(name, BOLD), value) for name, value in rows)
     if lacking := missing(instance):
         say(f"  incomplete: {', '.join(lacking)} missing; composite labels wait for a complete answer")
+
+
+def _addresses(instance: Instance) -> str:
+    """Return the private addresses, each with its public one."""
+    found = [address for each in instance.network for address in each.ipv4 if address.private]
+    shown = [f"{address.private} ({address.public})" if address.public else str(address.private) for address in found]
+    return ", ".join([*shown, *(address for each in instance.network for address in each.ipv6)])
 
 
 def _number(value: int | None) -> str:
