@@ -49,6 +49,7 @@ class Sub(NamedTuple):
 
 
 NODE, VM = ("cluster",), ("imds", "labels")
+ONE = (("key", {"nargs": "?", "metavar": "KEY", "help": "this fact alone, such as vm_id or placement.zone"}),)
 TAG = (("tag", {"metavar": "NAME"}), ("value", {"metavar": "VALUE"}))
 WATCH = (
     ("deed", {"nargs": "?", "choices": ("approve",), "metavar": "approve", "help": "let one event begin now"}),
@@ -79,7 +80,14 @@ PROOF = (
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
-    Sub("facts", "agent.commands.facts:facts", VM, "what IMDS says about this VM, and the labels it gets", prints=True),
+    Sub(
+        "facts",
+        "agent.commands.facts:facts",
+        VM,
+        "what IMDS says about this VM, and the labels it gets",
+        prints=True,
+        own=ONE,
+    ),
     Sub("plan", "agent.commands.plan:plan", tuple(TOPICS)[:5], "what the daemon would write now, and why", prints=True),
     Sub(
         "label",

@@ -13,6 +13,7 @@ from agent.core.labels import explain_labels
 from agent.core.load_balancer import completed, lacks_public
 from agent.core.tags import TagLabel, explain_tag, tag_labels
 from agent.daemon.partners import imds_client
+from agent.told import Told
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +36,33 @@ def as_document(instance: Instance) -> dict[str, Any]:
     return document
 
 
+def picked(document: Any, key: str) -> Any:
+    """Return what stands at a place such as `network.0.ipv4.0.public`.
+
+    Raises:
+        Told: there is no such place; with what there is.
+    """
+    found, walked = document, ""
+    for step in key.split("."):
+        if isinstance(found, list | tuple):
+            there = {str(number): each for number, each in enumerate(found)}
+        else:
+            there = found if isinstance(found, dict) else {}
+        if step not in there:
+            choices = f"expected one of {', '.join(there)}" if there else "nothing stands below it"
+            raise Told(f"no fact {key!r}: at {walked or 'the top'} {choices}; found {step!r}")
+        found, walked = there[step], f"{walked}.{step}".lstrip(".")
+    return found
+
+
+def _say_one(value: Any, output: str) -> None:
+    """Print one fact for a script: a text or number as it is, nothing for nothing."""
+    if output == "json" or isinstance(value, dict | list | tuple):
+        say_json(value)
+    else:
+        say("" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
+
+
 def _completed(client: Imds, instance: Instance) -> Instance:
     """Return the VM with the public addresses that stand in the load balancer's document alone; a failure there costs nothing."""
     if not lacks_public(instance.network):
@@ -50,6 +78,9 @@ def facts(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show the VM and the labels it would get."""
     with imds_client(settings) as client:
         instance = _completed(client, client.instance(deadline=DEADLINE).value)
+    if arguments.key is not None:
+        _say_one(picked(as_document(instance), arguments.key), arguments.output)
+        return 0
     rules = settings.rules().labels
     groups = {group: written(instance, group, rules) for group in ("facts", "tags")}
     if arguments.output == "json":
