@@ -54,6 +54,7 @@ class Metrics:
         self.imds_requests = Counter(
             "imds_agent_imds_requests", "IMDS requests and what came.", ("endpoint", "outcome"), registry=registry
         )
+        self.user_data_changes = Counter("imds_agent_user_data_changes", "Changes of userData.", registry=registry)
         self.api_requests = Counter(
             "imds_agent_api_requests", "API requests; code 0 is no answer.", ("verb", "code"), registry=registry
         )

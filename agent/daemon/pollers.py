@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.imds_errors import ImdsError, ImdsRefused
 from agent.core.hearing import heard
 from agent.core.sighting import Sighting, sighted
+from agent.core.user_data import UserData, followed
 from agent.log import say_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.clients.imds import Imds
+    from agent.core.instance import Instance
     from agent.daemon.board import Board
 
 SKEW = 5.0  # seconds; below that the clocks agree
@@ -85,9 +88,21 @@ class InstancePoller(threading.Thread):
     """Looks at the VM's metadata every few minutes."""
 
     def __init__(
-        self, imds: Imds, board: Board, log: Any, *, interval: float, confirm: float, clock: Callable[[], float]
+        self,
+        imds: Imds,
+        board: Board,
+        log: Any,
+        *,
+        interval: float,
+        confirm: float,
+        clock: Callable[[], float],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare to look; times are in seconds."""
+        """Prepare to look; times are in seconds.
+
+        Args:
+            changed: told that userData changed, for counting.
+        """
         super().__init__(name="instance", daemon=True)
         self._imds = imds
         self._board = board
@@ -95,7 +110,9 @@ class InstancePoller(threading.Thread):
         self._interval, self._confirm = interval, confirm
         self._clock = clock
         self._trouble = Trouble(log, clock, "instance")
+        self._changed = changed
         self._sighting: Sighting | None = None
+        self._user_data: UserData | None = None
 
     def run(self) -> None:
         """Look until told to stop."""
@@ -115,7 +132,9 @@ class InstancePoller(threading.Thread):
         else:
             self._trouble.ended()
             before, self._sighting = self._sighting, sighted(self._sighting, answer.value)
-            if before is None or before.instance != self._sighting.instance:
+            self._follow_user_data(answer.value)
+            now = self._sighting.instance
+            if before is None or replace(before.instance, user_data=now.user_data) != now:
                 placed = answer.value.placement
                 self._log.info(
                     "instance.changed" if before else "instance.seen",
@@ -129,6 +148,13 @@ class InstancePoller(threading.Thread):
             self._board.answered("imds", self._clock())
             self._board.put_sighting(self._sighting)
         self._board.attempted("instance", self._clock())
+
+    def _follow_user_data(self, instance: Instance) -> None:
+        """Say that userData changed; what became of it is told by `imds-agent custom-data`."""
+        before, self._user_data = self._user_data, followed(self._user_data, instance)
+        if before and self._user_data and before.changes != self._user_data.changes:
+            self._log.info("userdata.changed", size=self._user_data.size, before=before.size)
+            self._changed()
 
 
 class EventsPoller(threading.Thread):

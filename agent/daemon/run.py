@@ -134,6 +134,7 @@ class Daemon:
                 interval=settings.instance_interval,
                 confirm=settings.confirm_interval,
                 clock=time.monotonic,
+                changed=self._metrics.user_data_changes.inc,
             ).start()
             EventsPoller(self._imds, board, self._log, interval=settings.events_interval, clock=time.monotonic).start()
             self._turn()

@@ -88,6 +88,24 @@ def test_a_changed_vm_is_said_and_must_settle_anew():
         assert found.log.said[1]["fault_domain"] == 1
 
 
+def test_new_user_data_is_said_and_counted_without_its_content_and_settles_nothing_anew():
+    with scene() as found:
+        changes = []
+        poller = InstancePoller(
+            found.client, found.board, found.log.logger, interval=300.0, confirm=10.0, clock=found.clock,
+            changed=lambda: changes.append(1),
+        )  # fmt: skip
+        for _ in range(3):
+            poller.look()
+        found.log.forget()
+        found.imds.patch_instance({"compute": {"userData": "c2VjcmV0"}})
+        for _ in range(2):
+            poller.look()
+        assert found.log.names() == ["userdata.changed"]
+        assert "c2VjcmV0" not in str(found.log.said)
+        assert (len(changes), found.board.facts().sighting.settled) == (1, True)
+
+
 def test_a_running_poller_asks_at_the_short_interval_until_three_answers_agree_then_rests():
     with scene() as found:
         found.start(found.instance_poller(interval=3600.0, confirm=0.01))
