@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from agent.emulator import events
+from agent.emulator.authority import FILES
 from agent.emulator.exchange import Delivery, Request, Response, parameters, segments
 from agent.emulator.faults import faults_from
 from agent.emulator.reading import InputError, object_of, whole_of, word_of, wrong
@@ -21,6 +22,9 @@ _METHODS = {
     "faults": "PUT DELETE",
     "requests": "GET DELETE",
     "scenario": "POST",
+    "identities": "PUT",
+    "loadbalancer": "PUT",
+    "issuers/*": "GET",
     "health": "GET",
 }
 
@@ -45,6 +49,8 @@ class Admin:
         if request.method not in _METHODS[known].split():
             return _said(_NOT_ALLOWED, {"error": f"expected {_METHODS[known]}, found {request.method}"})
         try:
+            if known == "issuers/*":
+                return Delivery(response=self._issuer(steps[-1]))
             status, document = self._done(known, steps[-1], request, dict(parameters(request.query)))
         except InputError as error:
             return _said(_BAD, {"error": str(error)})
@@ -64,8 +70,23 @@ class Admin:
                 return self._requests(request, query)
             case "scenario":
                 return self._scenario(request, vm)
+            case "identities":
+                self._world.put_identities(vm, _given(request))
+                return _OK, _given(request)
+            case "loadbalancer":
+                self._world.put_load_balancer(vm, _given(request))
+                return _OK, _given(request)
             case _:
                 return _OK, {"status": "ok", "vms": [each.name for each in self._world.vms]}
+
+    def _issuer(self, file: str) -> Response:
+        """Return a certificate of who signs: NAME.crt in DER, NAME.pem in PEM."""
+        name, _, form = file.rpartition(".")
+        if name not in FILES or form not in ("crt", "pem"):
+            known = ", ".join(f"{each}.crt" for each in FILES)
+            raise InputError(f"expected one of {known}, or the same as .pem, found {file!r}")
+        body = self._world.authority().certificate(name, pem=form == "pem")
+        return Response(body=body, content_type="application/pkix-cert" if form == "crt" else "application/x-pem-file")
 
     def _instance(self, request: Request, vm: str | None) -> tuple[int, Any]:
         if request.method == "PUT":

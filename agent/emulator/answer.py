@@ -1,16 +1,33 @@
 """What IMDS answers: a function of the request, the VM's document and its events; nothing here waits or remembers."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.emulator import errors, events
+from agent.emulator import errors, events, identity, load_balancer
+from agent.emulator.attested import NONCE, attested_versions
 from agent.emulator.exchange import JSON, Request, Response, parameters, segments
 from agent.emulator.reading import Document, InputError, list_of, object_of, word_of
 from agent.emulator.routes import rendered, walked
 from agent.emulator.shape import compact, empty_part, shaped
 from agent.emulator.versions import Service, events_versions, has_versions_endpoint, instance_versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """What the categories besides instance and events answer from.
+
+    Args:
+        prove: makes the signed document of a version with a nonce; None where none was sent.
+        balanced: the load balancer's document; None where there is none.
+        now: seconds since 1970.
+    """
+
+    prove: Callable[[str, str | None], Response] = lambda _version, _nonce: Response(status=404)
+    identities: tuple[identity.Identity, ...] = ()
+    balanced: Document | None = None
+    now: float = 0.0
 
 
 def answer(
@@ -19,15 +36,20 @@ def answer(
     instance: Mapping[str, Any],
     schedule: events.Schedule,
     emptied: tuple[str, ...] = (),
+    *,
+    others: Others | None = None,
 ) -> Response:
     """Answer one request, refusing in this order: forwarded, header, method, version, path, format (unconfirmed).
 
     `emptied` names parts of the instance document that the service fails to fill: keys of compute, or dotted paths.
     """
-    response = _answer(request, service, instance, schedule, emptied)
+    response = _answer(request, service, instance, schedule, emptied, others=others or Others())
     if service.choices.json_charset and response.content_type == JSON:
         return replace(response, content_type=f"{JSON}; charset=utf-8")
     return response
+
+
+EXTENDED = "2021-08-01"  # the version with extended=true (recorded by provisioning agents, documented nowhere)
 
 
 def approved_ids(request: Request) -> tuple[str, ...]:
@@ -53,6 +75,8 @@ def _answer(
     instance: Mapping[str, Any],
     schedule: events.Schedule,
     emptied: tuple[str, ...],
+    *,
+    others: Others,
 ) -> Response:
     steps = segments(request.path)
     pairs = parameters(request.query)
@@ -64,16 +88,38 @@ def _answer(
         return errors.duplicate(service)
     if steps == ["metadata", "versions"]:
         return _versions(request, service)
+    if _is_balancer(steps, service):
+        refusal = load_balancer.refused_by_version(query, service)
+        return refusal or load_balancer.answered(request, steps[2:], query, others.balanced, service)
     version = query.get("api-version", "")
     if not version:
         return errors.missing_version(service)
-    if steps[:2] == ["metadata", "scheduledevents"]:
-        return _scheduled_events(request, service, version, schedule)
-    if steps[:2] == ["metadata", "instance"]:
-        if version not in instance_versions(service):
-            return errors.unknown_version(service)
-        return _instance(request, service, query.get("format"), _shown(instance, service, version, emptied))
-    return errors.generic(404, request.path, service)
+    match steps[:2]:
+        case ["metadata", "attested"]:
+            return _attested(request, service, query, others)
+        case ["metadata", "identity"]:
+            return _identity(request, service, query, others)
+        case ["metadata", "scheduledevents"]:
+            return _scheduled_events(request, service, version, schedule)
+        case ["metadata", "instance"]:
+            return _instance_of(request, service, query, instance, emptied)
+        case _:
+            return errors.generic(404, request.path, service)
+
+
+def _instance_of(
+    request: Request,
+    service: Service,
+    query: Mapping[str, str],
+    instance: Mapping[str, Any],
+    emptied: tuple[str, ...],
+) -> Response:
+    version, form = query["api-version"], query.get("format")
+    if version not in instance_versions(service):
+        return errors.unknown_version(service)
+    if query.get("extended") == "true" and version == EXTENDED:
+        return _extended(request, service, form, instance, emptied)
+    return _instance(request, service, form, _shown(instance, service, version, emptied))
 
 
 def _refused_by_header(
@@ -93,7 +139,45 @@ def _refused_by_header(
 
 def _refused_by_method(request: Request, service: Service, steps: list[str]) -> Response | None:
     allowed = ("GET", "POST") if steps == ["metadata", "scheduledevents"] else ("GET",)
-    return None if request.method in allowed else errors.generic(405, request.path, service)
+    if request.method in allowed:
+        return None
+    balanced = _is_balancer(steps, service)
+    return load_balancer.refused_by_method(request) if balanced else errors.generic(405, request.path, service)
+
+
+def _is_balancer(steps: list[str], service: Service) -> bool:
+    """Tell whether a path is the load balancer's, in a service that has it."""
+    return steps[:2] == ["metadata", "loadbalancer"] and load_balancer.SINCE in instance_versions(service)
+
+
+def _attested(request: Request, service: Service, query: Mapping[str, str], others: Others) -> Response:
+    version, nonce = query["api-version"], query.get("nonce")
+    if version not in attested_versions(service):
+        return errors.unknown_version(service)
+    if segments(request.path)[2:] != ["document"]:
+        return errors.generic(404, request.path, service)
+    if nonce and not NONCE.fullmatch(nonce):
+        return Response(status=400, body=errors.BAD_REQUEST)
+    return others.prove(version, nonce or None)
+
+
+def _identity(request: Request, service: Service, query: Mapping[str, str], others: Others) -> Response:
+    if query["api-version"] not in identity.identity_versions(service):
+        return errors.generic(400, request.path, service)
+    found = identity.answered(segments(request.path)[2:], query, others.identities, others.now)
+    return errors.generic(404, request.path, service) if found is None else found
+
+
+def _extended(
+    request: Request, service: Service, form: str | None, instance: Mapping[str, Any], emptied: tuple[str, ...]
+) -> Response:
+    """Answer with the third part, as provisioning agents ask for it: whole, or not at all."""
+    if emptied:
+        return errors.generic(service.choices.extended_partial_status, request.path, service)
+    document = _shown(instance, service, EXTENDED, ())
+    has_custom_data = bool(instance.get("compute", {}).get("customData"))
+    document["extended"] = {"compute": {"hasCustomData": has_custom_data, "ppsType": "None"}}
+    return _instance(request, service, form, document)
 
 
 def _versions(request: Request, service: Service) -> Response:

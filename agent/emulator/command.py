@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     vms = parser.add_mutually_exclusive_group()
     vms.add_argument("--instance", metavar="FILE", help="the VM's document, JSON in newest form (default: an AKS node)")
+    vms.add_argument("--profile", metavar="NAME", help="a kind of VM, see --list-profiles")
     vms.add_argument("--fleet", metavar="FILE", help='many VMs: JSON list of {"address": ..., "instance": {changes}}')
     parser.add_argument("--scenario", metavar="NAME", help="a story to tell from the start, see --list-scenarios")
     parser.add_argument("--speed", type=float, default=1.0, help="how much faster the story is told (%(default)s)")
@@ -55,6 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="behave so where nobody knows, see --list-choices",
     )
     parser.add_argument("--list-scenarios", action="store_true", help="say which stories there are, and end")
+    parser.add_argument(
+        "--root-file", metavar="FILE", help="write the root certificate of who signs documents there, in PEM"
+    )
+    parser.add_argument("--list-profiles", action="store_true", help="say which kinds of VMs there are, and end")
     parser.add_argument("--list-choices", action="store_true", help="say what is unconfirmed, and end")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="form of what is printed")
 
@@ -63,21 +68,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; 0 then, 2 where something given is not right."""
     from agent.emulator.reading import InputError  # noqa: PLC0415 lazy: --help stays quick
 
-    if arguments.list_scenarios or arguments.list_choices:
+    if arguments.list_scenarios or arguments.list_choices or arguments.list_profiles:
         _print_lists(arguments)
         return 0
     try:
         emulator = _made(arguments)
-        _answer_until_told(emulator, arguments.output)
+        _answer_until_told(emulator, arguments.output, arguments.root_file)
     except InputError as error:
         return _refused(
             str(error)
             .replace("$.name:", "--scenario:")
             .replace("$.speed:", "--speed:")
             .replace("clock_skew:", "--clock-skew:")
+            .replace("profile:", "--profile:")
         )
     except OSError as error:
-        return _refused(f"cannot listen on {arguments.listen} or {arguments.admin}: {error.strerror or error}")
+        where = error.filename or f"{arguments.listen} or {arguments.admin}"
+        return _refused(f"cannot {'write' if error.filename else 'listen on'} {where}: {error.strerror or error}")
     return 0
 
 
@@ -97,6 +104,7 @@ def _made(arguments: argparse.Namespace) -> "Emulator":
     return Emulator(
         instance=_document(arguments.instance, checked_instance),
         fleet=_document(arguments.fleet, fleet_from),
+        profile=arguments.profile,
         scenario=arguments.scenario,
         speed=arguments.speed,
         era=arguments.era,
@@ -128,7 +136,7 @@ def _document(name: str | None, check: Callable[[object], object]) -> Any:
     return document
 
 
-def _answer_until_told(emulator: "Emulator", output: str) -> None:
+def _answer_until_told(emulator: "Emulator", output: str, root_file: str | None) -> None:
     import signal  # noqa: PLC0415
     import threading  # noqa: PLC0415
 
@@ -138,6 +146,9 @@ def _answer_until_told(emulator: "Emulator", output: str) -> None:
     }
     try:
         with emulator:
+            if root_file:
+                with open(root_file, "wb") as file:  # noqa: PTH123 as above
+                    file.write(emulator.certificate())
             print(_ready(emulator, output), flush=True)
             told.wait()
     finally:
@@ -159,11 +170,14 @@ def _refused(line: str) -> int:
 
 
 def _print_lists(arguments: argparse.Namespace) -> None:
+    from agent.emulator.profiles import PROFILES  # noqa: PLC0415
     from agent.emulator.scenarios import SCENARIOS  # noqa: PLC0415
     from agent.emulator.unconfirmed import described  # noqa: PLC0415
 
     if arguments.list_scenarios:
         rows = [(name, scenario.told) for name, scenario in SCENARIOS.items()]
+    elif arguments.list_profiles:
+        rows = [(name, profile.told) for name, profile in PROFILES.items()]
     else:
         rows = [(f"{name}={default}", question) for name, default, question in described()]
     if arguments.output == "json":

@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 
 from agent.emulator import events, faults
 from agent.emulator.admin import Admin
+from agent.emulator.authority import ROOT
 from agent.emulator.fleet import Vm, fleet_from, one_vm
+from agent.emulator.profiles import document_of, profile_named
 from agent.emulator.reading import Document, InputError, skew_of
 from agent.emulator.server import Doors, Listener
 from agent.emulator.unconfirmed import Choices
@@ -48,6 +50,8 @@ class Emulator:
 
     Args:
         instance: the VM's whole document in newest form; None means the default VM. Not with `fleet`.
+        profile: a kind of VM by name, see `profiles.PROFILES`; its cloud and age of the service go before those given.
+            Not with `instance` or `fleet`.
         rate_limit: requests a second for each VM; None means no limit.
         speed: how much faster stories are told.
         scenario: a story that begins at once.
@@ -66,6 +70,7 @@ class Emulator:
         self,
         *,
         instance: Document | None = None,
+        profile: str | None = None,
         era: Era = "2025",
         cloud: Cloud = "public",
         rate_limit: int | None = 5,
@@ -78,9 +83,13 @@ class Emulator:
         clock_skew: float = 0.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
+        if sum(each is not None for each in (instance, fleet, profile)) > 1:
+            raise InputError("expected an instance, a profile or a fleet, found more than one")
+        kind = profile_named(profile or "vmss-uniform")
+        cloud, era = kind.cloud or cloud, kind.era or era
+        if profile is not None:
+            instance = document_of(kind, cloud)
         service = Service(era=era, cloud=cloud, choices=choices or Choices())
-        if instance is not None and fleet is not None:
-            raise InputError("expected an instance or a fleet, found both")
         if clock is not None and clock_skew:
             raise InputError("expected a clock or its clock_skew, found both")
         vms = one_vm(instance, CLOUDS[cloud]) if fleet is None else fleet_from(list(fleet), CLOUDS[cloud])
@@ -88,6 +97,8 @@ class Emulator:
         self._listen, self._admin = address_from(listen), address_from(admin)
         self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock(skew))
         self._speed = speed
+        if kind.balanced is not None:
+            self._world.put_load_balancer(None, kind.balanced)
         if scenario is not None:
             self._world.begin_scenario(None, scenario, speed)
         self._closing = contextlib.ExitStack()
@@ -105,6 +116,7 @@ class Emulator:
             self._closing = undo.pop_all()
         self.urls = {name: listener.url for name, listener in listeners.items()}
         self.admin_url = admin.url
+        self._world.issuers_at = f"{admin.url}/issuers"
         return self
 
     def __exit__(
@@ -180,6 +192,18 @@ class Emulator:
     def clear_faults(self, *, vm: str | None = None) -> None:
         """Let the VM's service work again."""
         self._world.put_faults(vm, lambda _now: ())
+
+    def put_identities(self, given: Sequence[Document], *, vm: str | None = None) -> None:
+        """Replace the VM's managed identities; entries as for PUT /identities."""
+        self._world.put_identities(vm, list(given))
+
+    def put_load_balancer(self, given: Document | None, *, vm: str | None = None) -> None:
+        """Put a load balancer before the VM, or take it away; as for PUT /loadbalancer."""
+        self._world.put_load_balancer(vm, given)
+
+    def certificate(self, name: str = ROOT) -> bytes:
+        """Return a certificate of who signs documents, in PEM; by default the root's."""
+        return self._world.authority().certificate(name, pem=True)
 
     def requests(self, since: int = 0) -> list[Document]:
         """Return the log of requests to IMDS, oldest first."""

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from agent.emulator import errors
+from agent.emulator.attested import FLAWS, Flaw
 from agent.emulator.exchange import JSON, Delivery, Request, Response
 from agent.emulator.reading import list_of, object_of, seconds_of, skew_of, text_of, texts_of, whole_of, word_of, wrong
 from agent.emulator.versions import Service
 
 Kind: TypeAlias = Literal[
-    "status", "delay", "hang", "reset", "truncate", "html", "partial", "empty", "garbage", "skew", "no-date"
+    "status", "delay", "hang", "reset", "truncate", "html", "partial", "empty", "garbage", "skew", "no-date", "attested"
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CLOCK: tuple[Kind, ...] = ("skew", "no-date")  # what is wrong with the time; the rest of the answer is as it would be
@@ -35,6 +36,7 @@ class Fault:
         times: how many requests it still meets; None means all.
         until: when it ends, on the emulator's clock; None means never.
         empty: parts that a partial document lacks.
+        flaw: of kind attested: what is wrong with the signed document.
     """
 
     kind: Kind
@@ -46,6 +48,7 @@ class Fault:
     times: int | None = None
     until: float | None = None
     empty: tuple[str, ...] = PARTIAL
+    flaw: Flaw = "tampered"
 
 
 Faults: TypeAlias = tuple[Fault, ...]
@@ -107,6 +110,8 @@ def spoiled(
         return Delivery(response=answered(()), seconds=1.0 if fault.seconds is None else fault.seconds)
     if fault.kind == "truncate":
         return Delivery(response=answered(()), manner="truncated")
+    if fault.kind == "attested":  # the flaw is in the true answer
+        return Delivery(response=answered(()))
     if fault.kind == "partial":
         return Delivery(response=answered(fault.empty))
     return Delivery(response=_instead(fault, request, service))
@@ -158,6 +163,12 @@ def _status(value: object, path: str) -> int:
     return status
 
 
+def _flaw(value: object, path: str) -> str:
+    if value not in FLAWS:
+        raise wrong(path, f"one of {', '.join(FLAWS)}", value)
+    return str(value)
+
+
 def _method(value: object, path: str) -> str:
     if value not in ("GET", "POST"):
         raise wrong(path, "GET or POST", value)
@@ -173,4 +184,5 @@ _READERS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "times": ("times", _or_none(lambda value, path: whole_of(value, path, least=1))),
     "for": ("until", _or_none(seconds_of)),
     "empty": ("empty", texts_of),
+    "flaw": ("flaw", _flaw),
 }

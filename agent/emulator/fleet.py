@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agent.emulator.default_vm import default_vm
 from agent.emulator.faults import Faults
+from agent.emulator.identity import SYSTEM, Identity
 from agent.emulator.limits import Window
 from agent.emulator.reading import Document, InputError, list_of, merged, object_of, word_of
 from agent.emulator.shape import checked_instance
@@ -17,7 +18,12 @@ class Vm:
     Args:
         name: compute.name when the emulator started; how the admin side calls it.
         address: the loopback address of its IMDS; "" means the one that --listen names.
-        asked_for_events: whether scheduled events are switched on, which the first request does.
+        events_since: when scheduled events were switched on, which the first request does; None while they are off.
+        events_asked: when they were asked for the last time.
+        identities: its managed identities; by default the system-assigned one.
+        identity_window, identity_until: when each of the last second's requests to the identity category was let through,
+            and when each of those under way ends.
+        balanced: what stands in the load balancer's document; None for a VM without one.
     """
 
     name: str
@@ -25,7 +31,12 @@ class Vm:
     instance: Document
     faults: Faults = ()
     window: Window = ()
-    asked_for_events: bool = False
+    events_since: float | None = None
+    events_asked: float = 0.0
+    identities: tuple[Identity, ...] = (SYSTEM,)
+    identity_window: Window = ()
+    identity_until: Window = ()
+    balanced: Document | None = None
 
     @property
     def own_name(self) -> str:

@@ -59,6 +59,21 @@ class Choices:
         "Whether customData shows a value: it did in 2019, and is documented as disabled since",
         ("by-era", "shown"),
     )
+    extended_partial_status: int = _choice(
+        500,
+        "Status with extended=true where the answer would be partial; documented as a failure",
+        (404, 410, 429, 500, 503),
+    )
+    attested_cached: bool = _choice(
+        default=False,
+        question="Whether a signed document comes from a cache, with an earlier nonce, until it is over (page of 2021)",
+    )
+    load_balancer_strict: bool = _choice(
+        default=False, question="Whether the load balancer refuses parameters besides api-version and format"
+    )
+    load_balancer_brackets: bool = _choice(
+        default=True, question="Whether IPv6 addresses stand in brackets there: recorded so, printed bare"
+    )
     approve_unknown_status: int = _choice(
         400, "Status when StartRequests names an event that is not there", (400, 404, 200)
     )
@@ -70,6 +85,12 @@ class Choices:
     retry_after: int = _choice(0, "Seconds that Retry-After says on a 429; 0 sends no such header")
     first_events_seconds: float = _choice(
         0.0, "Seconds that a VM's first events request takes; documented as up to two minutes, none here by default"
+    )
+    events_flow_seconds: float = _choice(
+        0.0, "Seconds from that request until events are shown; documented as up to five minutes, none here by default"
+    )
+    events_off_seconds: float = _choice(
+        86_400.0, "Seconds without a request after which events are switched off again; documented as 24 hours"
     )
 
 

@@ -1,5 +1,6 @@
 """All that the emulator remembers, behind one lock; time passes when somebody looks."""
 
+import base64
 import copy
 import threading
 import uuid
@@ -7,18 +8,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from agent.emulator import events, telling
-from agent.emulator.answer import answer, approved_ids
-from agent.emulator.errors import too_many
+from agent.emulator import events, identity, telling
+from agent.emulator.answer import Others, answer, approved_ids
+from agent.emulator.attested import LIFETIME, Flaw, content
+from agent.emulator.authority import Authority
+from agent.emulator.errors import is_identity, too_many
 from agent.emulator.event_input import changed_event, new_event
 from agent.emulator.events import Event, Schedule
 from agent.emulator.exchange import Delivery, Request, Response, segments
 from agent.emulator.faults import Faults, met, spoiled
 from agent.emulator.fleet import Vm
 from agent.emulator.limits import admitted
+from agent.emulator.load_balancer import load_balancer_from
 from agent.emulator.reading import Document, InputError, merged
 from agent.emulator.scenarios import SCENARIOS
-from agent.emulator.shape import checked_instance
+from agent.emulator.shape import checked_instance, compact
 from agent.emulator.steps import Schedules, Step, paced, spread
 from agent.emulator.versions import Service
 
@@ -49,6 +53,9 @@ class World:
         self._clock = clock
         self._started = clock()
         self._telling: telling.Telling | None = None
+        self._authority: Authority | None = None
+        self._proofs: dict[tuple[str, str], tuple[float, Response]] = {}
+        self.issuers_at = ""  # the URL below which certificates are served; known once the admin side listens
         self._log: deque[Document] = deque(maxlen=REMEMBERED)
         self._count = 0
 
@@ -57,6 +64,11 @@ class World:
         """All VMs, the first of them the default one of the admin side."""
         with self._lock:
             return tuple(self._vms.values())
+
+    @property
+    def service(self) -> Service:
+        """Which service is emulated."""
+        return self._service
 
     def now(self) -> float:
         """Return the emulator's time: seconds since 1970."""
@@ -73,37 +85,88 @@ class World:
             return delivery
 
     def _delivery(self, vm: Vm, request: Request, now: float) -> tuple[Delivery, str | None]:
-        window, passes = admitted(vm.window, now, self._rate_limit)
-        vm = self._keep(replace(vm, window=window))
+        vm, passes = self._admitted(vm, request, now)
         found = met(vm.faults, request.method, request.path, now)
         date = found.skew if found.dated else None
         if not passes:  # uses up no fault, but is told by the same clock
             return Delivery(response=too_many(request.path, self._service), date=date), None
-        vm = self._keep(replace(vm, faults=found.left))
+        vm, takes = self._switched_on(self._keep(replace(vm, faults=found.left)), request, now)
 
         def answered(emptied: tuple[str, ...]) -> Response:
-            return self._answered(vm, request, now, found.skew, emptied)
+            flaw = found.fault.flaw if found.fault and found.fault.kind == "attested" else None
+            return self._answered(vm, request, now, skew=found.skew, emptied=emptied, flaw=flaw)
 
         if found.fault is not None:
             delivery = spoiled(found.fault, request, self._service, answered)
         else:
-            delivery = Delivery(response=answered(()), seconds=self._first_wait(vm, request))
+            delivery = Delivery(response=answered(()), seconds=takes)
+        if is_identity(request.path) and delivery.seconds:
+            self._keep(replace(vm, identity_until=(*vm.identity_until, now + delivery.seconds)))
         return replace(delivery, date=date), found.fault.kind if found.fault else None
 
-    def _answered(self, vm: Vm, request: Request, now: float, skew: float, emptied: tuple[str, ...]) -> Response:
+    def _admitted(self, vm: Vm, request: Request, now: float) -> tuple[Vm, bool]:
+        """Keep the limits: identity has its own, for requests in a second and at one time."""
+        if not is_identity(request.path):
+            window, passes = admitted(vm.window, now, self._rate_limit)
+            return self._keep(replace(vm, window=window)), passes
+        limit = None if self._rate_limit is None else identity.RATE_LIMIT
+        window, passes = admitted(vm.identity_window, now, limit)
+        under_way = tuple(until for until in vm.identity_until if until > now)
+        passes = passes and (limit is None or len(under_way) < identity.AT_ONCE)
+        return self._keep(replace(vm, identity_window=window, identity_until=under_way)), passes
+
+    def _answered(
+        self, vm: Vm, request: Request, now: float, *, skew: float, emptied: tuple[str, ...], flaw: Flaw | None
+    ) -> Response:
         schedule = self._schedule(vm)
         shown = events.shifted(schedule, skew) if skew else schedule
-        response = answer(request, self._service, vm.instance, shown, emptied)
+        if now < (vm.events_since or now) + self._service.choices.events_flow_seconds:
+            shown = replace(shown, events=())
+        others = Others(
+            prove=lambda version, nonce: self._proof(vm, version, nonce, now=now + skew, flaw=flaw),
+            identities=vm.identities,
+            balanced=vm.balanced,
+            now=now + skew,
+        )
+        response = answer(request, self._service, vm.instance, shown, emptied, others=others)
         if request.method == "POST" and response.status == 200:
             takes = self._service.choices.approved_start_seconds
             self._schedules[vm.group] = events.approved(schedule, approved_ids(request), now, takes)
         return response
 
-    def _first_wait(self, vm: Vm, request: Request) -> float:
-        if vm.asked_for_events or segments(request.path)[1:2] != ["scheduledevents"]:
-            return 0.0
-        self._keep(replace(vm, asked_for_events=True))
-        return self._service.choices.first_events_seconds
+    def _proof(self, vm: Vm, version: str, nonce: str | None, *, now: float, flaw: Flaw | None) -> Response:
+        """Return a signed document; an earlier one where the service is chosen to have a cache."""
+        until, kept = self._proofs.get((vm.name, version), (now, Response()))
+        if self._service.choices.attested_cached and flaw is None and now < until:
+            return kept
+        said = content(vm.instance, version, nonce, now=now, service=self._service, flaw=flaw)
+        region = str(vm.instance.get("compute", {}).get("location", "")).lower() or "region"
+        der = self.authority().sign(said, self._service.cloud, region, flaw)
+        body = compact({"encoding": "pkcs7", "signature": base64.b64encode(der).decode()})
+        if flaw is None:
+            self._proofs[vm.name, version] = now + LIFETIME, Response(body=body)
+        return Response(body=body)
+
+    def authority(self) -> Authority:
+        """Return who signs; made when it is first asked for, which takes some tenths of a second.
+
+        Raises:
+            InputError: the library for it is missing.
+        """
+        with self._lock:
+            if self._authority is None:
+                self._authority = Authority(self._clock(), self.issuers_at)
+            return self._authority
+
+    def _switched_on(self, vm: Vm, request: Request, now: float) -> tuple[Vm, float]:
+        """Switch events on with the first request, and again with the first one after a long silence; returns what it takes."""
+        if segments(request.path)[1:2] != ["scheduledevents"]:
+            return vm, 0.0
+        choices = self._service.choices
+        off = vm.events_since is None or now - vm.events_asked >= choices.events_off_seconds
+        takes = choices.first_events_seconds if off else 0.0
+        since = now + takes if off else vm.events_since
+        return self._keep(replace(vm, events_since=since, events_asked=now)), takes
 
     def _record(self, request: Request, delivery: Delivery, fault: str | None, name: str, now: float) -> None:
         self._count += 1
@@ -205,6 +268,16 @@ class World:
         with self._lock:
             now = self._advanced()
             self._keep(replace(self.vm_named(name), faults=faults(now)))
+
+    def put_identities(self, name: str | None, given: object) -> None:
+        """Replace a VM's managed identities; a list as `identities_from` reads it."""
+        with self._lock:
+            self._keep(replace(self.vm_named(name), identities=identity.identities_from(given)))
+
+    def put_load_balancer(self, name: str | None, given: object) -> None:
+        """Put a load balancer before a VM, or take it away; a document as `load_balancer_from` reads it."""
+        with self._lock:
+            self._keep(replace(self.vm_named(name), balanced=load_balancer_from(given)))
 
     def begin_scenario(self, name: str | None, scenario: str, speed: float) -> None:
         """Tell a story from now on, in place of one that is still being told.

@@ -21,12 +21,14 @@ def document(name):
 
 
 def said(
-    target, *, method="GET", headers=HEADER, body=b"", service=None, vm=None, schedule=None, emptied=()
+    target, *, method="GET", headers=HEADER, body=b"", service=None, vm=None, schedule=None, emptied=(), others=None
 ) -> Response:
     """Return what the pure part answers."""
     path, _, query = target.partition("?")
     request = Request(method=method, path=path, query=query, headers=headers, body=body)
-    return answer(request, service or Service(), vm or default_vm(), schedule or events.Schedule(), emptied)
+    return answer(
+        request, service or Service(), vm or default_vm(), schedule or events.Schedule(), emptied, others=others
+    )
 
 
 @dataclass(frozen=True)

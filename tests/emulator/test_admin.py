@@ -148,7 +148,7 @@ SCENARIOS = (
         ("PATCH", "/events/NO", {}, 404, "expected an event's id, found 'NO'"),
         ("DELETE", "/events/NO", None, 404, "expected an event's id, found 'NO'"),
         ("PUT", "/events/incarnation", {"value": -1}, 400, "$.value: expected a whole number, 0 or more, found -1"),
-        ("PUT", "/faults", [{"kind": "html", "x": 1}], 400, "$[0].x: expected one of body, empty, for, kind, method, path, seconds, status, times, found this key"),
+        ("PUT", "/faults", [{"kind": "html", "x": 1}], 400, "$[0].x: expected one of body, empty, flaw, for, kind, method, path, seconds, status, times, found this key"),
         ("PUT", "/instance", {"compute": {"zone": 3}}, 400, "$.compute.zone: expected a string, found 3"),
         ("PUT", "/instance", {"compute": {"zones": "3"}}, 400, None),
         ("PUT", "/instance", {"network": {"interface": [{"macAddress": None}]}}, 400, "$.network.interface[0].macAddress: expected a string, found None"),
@@ -161,7 +161,7 @@ SCENARIOS = (
         ("GET", "/instance?vm=no", None, 400, f"?vm: expected one of {NAME}, found 'no'"),
         ("POST", "/instance", {}, 405, "expected GET PUT PATCH, found POST"),
         ("GET", "/events/X", None, 405, "expected PATCH DELETE, found GET"),
-        ("GET", "/nothing", None, 404, "expected a path of instance, events, events/*, events/incarnation, faults, requests, scenario, health, found /nothing"),
+        ("GET", "/nothing", None, 404, "expected a path of instance, events, events/*, events/incarnation, faults, requests, scenario, identities, loadbalancer, issuers/*, health, found /nothing"),
         ("GET", "/", None, 404, None),
     ],
 )  # fmt: skip

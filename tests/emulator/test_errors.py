@@ -150,8 +150,7 @@ def test_an_unknown_parameter_and_an_empty_one_are_let_pass(target):
         "/metadata/instance/compute/zone",  # a field of a later version
         "/metadata/Instance",
         "/metatadata/instance",
-        "/metadata/loadbalancer",
-        "/metadata/attested/document",
+        "/metadata/nothing",
         "/metadata/scheduledevents/x",
         "/metadata/versions/x",
         "/",
@@ -163,7 +162,7 @@ def test_what_is_not_there_is_not_found_in_the_generic_words(path):
 
 
 def test_identity_is_not_found_in_its_own_words():
-    response = said("/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x")
+    response = said("/metadata/identity/oauth2/tokens?api-version=2018-02-01&resource=x")
     assert (response.status, response.body) == (404, b'{"error":"not_found","error_description":"Not found"}')
 
 

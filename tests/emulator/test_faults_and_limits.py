@@ -216,8 +216,8 @@ def test_a_partial_fault_lets_scheduled_events_through():
     [
         ({}, "$: expected a list, found {}"),
         ([3], "$[0]: expected an object, found 3"),
-        ([{}], "$[0].kind: expected one of status, delay, hang, reset, truncate, html, partial, empty, garbage, skew, no-date, found None"),
-        ([{"kind": "reset"}, {"kind": "boom"}], "$[1].kind: expected one of status, delay, hang, reset, truncate, html, partial, empty, garbage, skew, no-date, found 'boom'"),
+        ([{}], "$[0].kind: expected one of status, delay, hang, reset, truncate, html, partial, empty, garbage, skew, no-date, attested, found None"),
+        ([{"kind": "reset"}, {"kind": "boom"}], "$[1].kind: expected one of status, delay, hang, reset, truncate, html, partial, empty, garbage, skew, no-date, attested, found 'boom'"),
         ([{"kind": "status", "status": 99}], "$[0].status: expected a status from 200 to 599, found 99"),
         ([{"kind": "status", "body": {}}], "$[0].body: expected a string, found {}"),
         ([{"kind": "reset", "times": 0}], "$[0].times: expected a whole number, 1 or more, found 0"),
@@ -229,7 +229,7 @@ def test_a_partial_fault_lets_scheduled_events_through():
         ([{"kind": "skew", "seconds": None}], "$[0].seconds: expected seconds, -3e8 to 3e8, found None"),
         ([{"kind": "skew", "seconds": -4e8}], "$[0].seconds: expected seconds, -3e8 to 3e8, found -400000000.0"),
         ([{"kind": "delay", "seconds": -1}], "$[0].seconds: expected seconds, 0 to 1e9, found -1"),
-        ([{"kind": "reset", "stat": 1}], "$[0].stat: expected one of body, empty, for, kind, method, path, seconds, status, times, found this key"),
+        ([{"kind": "reset", "stat": 1}], "$[0].stat: expected one of body, empty, flaw, for, kind, method, path, seconds, status, times, found this key"),
     ],
 )  # fmt: skip
 def test_a_wrong_fault_is_refused_with_place_expectation_and_finding(given, error):

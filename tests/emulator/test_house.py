@@ -39,7 +39,7 @@ def test_an_unknown_name_is_no_attribute_of_the_package():
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"instance": {}, "fleet": []}, "expected an instance or a fleet, found both"),
+        ({"instance": {}, "fleet": []}, "expected an instance, a profile or a fleet, found more than one"),
         ({"scenario": "x"}, "$.name: expected one of "),
         ({"clock_skew": 1e9}, "clock_skew: expected seconds, -3e8 to 3e8, found 1000000000.0"),
         ({"clock_skew": 1, "clock": lambda: 0.0}, "expected a clock or its clock_skew, found both"),
