@@ -62,6 +62,14 @@ HOLD = (
     ("--reason", {"default": "held by hand", "help": "what others read [held by hand]"}),
     ("--remove", {"action": "store_true", "help": "take the hold back"}),
 )
+GIVEN = (
+    ("--source", {"metavar": "NAME", "help": "imds, vm (its own copies), or a file [all, in this order]"}),
+    (
+        "--extract",
+        {"metavar": "FOLDER", "help": "write the parts of the source that counts there, for this user alone"},
+    ),
+    ("--root", {"metavar": "FOLDER", "default": "/", "help": "where the VM's file system begins [/]"}),
+)
 PROOF = (
     ("--nonce", {"metavar": "TEXT", "help": "what the document must say, 1 to 32 letters and digits [a random one]"}),
     ("--lenient", {"action": "store_true", "help": "take another nonce for an answer from the service's cache"}),
@@ -112,6 +120,14 @@ SUBS = (
         prints=True,
         own=PROOF,
     ),
+    Sub(
+        "custom-data",
+        "agent.commands.custom_data:custom_data",
+        ("imds", "labels"),
+        "what customData and userData this VM was given, part by part",
+        prints=True,
+        own=GIVEN,
+    ),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),
     Sub("withdraw", "agent.commands.node:withdraw", NODE, "take all our fields off the node", own=ALL),
@@ -119,6 +135,7 @@ SUBS = (
 MORE = {
     "events": "Asking for events switches them on for the VM.",
     "attest": "Exit code: 0 genuine, 1 not genuine, 3 cannot tell. Needs the extra imds-agent[attest].",
+    "custom-data": "Never shows content. Its own copies are root's alone. Exit code 1 where nothing was given.",
     "hold": "The cordon then stays until somebody uncordons the node.",
     "plan": "Writes nothing.",
     "facts": "Needs no Kubernetes.",

@@ -57,12 +57,19 @@ class Story(RuleBasedStateMachine):
     folder: ClassVar[Path]
 
     @initialize(
-        on_deadline=st.sampled_from(["leave", "delete"]), guarded=st.booleans(), kind=KINDS, notice=NOTICE, whom=WHOM
+        on_deadline=st.sampled_from(["leave", "delete"]),
+        guarded=st.booleans(),
+        kind=KINDS,
+        notice=NOTICE,
+        whom=WHOM,
+        switched=st.sampled_from(["on", "on", "hold", "release"]),
     )
-    def begin(self, on_deadline, guarded, kind, notice, whom):
+    def begin(self, on_deadline, guarded, kind, notice, whom, switched):
         self.world = MovingWorld(self.plane, self.folder, on_deadline)
         self.approved: dict[str, int] = {}
         for side in self.world.sides:
+            if switched != "on":  # from the start: a switch that is turned later often comes after the drain
+                self.world.put_switch(side, "drain", switched)
             self.world.add_pod(side, guarded=guarded, critical=False)
             self.world.hear(side)
             self.turn(side)
@@ -84,6 +91,12 @@ class Story(RuleBasedStateMachine):
     @happening(seconds=st.sampled_from([1, 6, 6, 30, 61, 301]))
     def time_passes(self, seconds):
         self.world.instant += seconds
+
+    @happening(side=SIDE, seconds=st.sampled_from([12, 8, 3]))
+    def the_start_of_an_event_is_seconds_away(self, side, seconds):
+        own = [event for event in self.own(self.world.sides[side]) if event.status == "Scheduled"]
+        left = min(((event.not_before - self.world.now()).total_seconds() for event in own), default=0)
+        self.world.instant += max(0, left - seconds)
 
     @happening(side=SIDE, guarded=st.booleans(), critical=st.sampled_from([False, False, True]))
     def a_pod_comes(self, side, guarded, critical):

@@ -1,0 +1,46 @@
+"""Files that are there whole or not at all, for their owner alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from agent.told import Told
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder for its owner alone; one that is there must be empty, so that nothing in it is mistaken for ours.
+
+    Raises:
+        Told: it cannot be made, or something is in it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = next(path.iterdir(), None)
+    except OSError as error:
+        raise Told(f"{path}: expected a folder that can be written: {error.strerror}") from error
+    if there is not None:
+        raise Told(f"{path}: expected an empty folder, found {there.name!r} in it")
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file beside its place and put it there in one step.
+
+    Raises:
+        Told: it cannot be written; then nothing has changed.
+    """
+    made: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
+        made = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        made.replace(path)
+    except OSError as error:
+        if made is not None:
+            made.unlink(missing_ok=True)
+        raise Told(f"{path}: cannot be written: {error.strerror}") from error

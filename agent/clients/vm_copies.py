@@ -1,0 +1,112 @@
+"""The copies of customData and userData that a VM keeps itself: read, never changed; root's alone."""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from agent.core.own_part import allowed_prefixes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LARGEST = 2 * 1024 * 1024  # bytes; 64 KiB in base64 are a twentieth
+ALLOWED = Path("etc/imds-agent/allowed-label-prefixes")
+# Azure's agent keeps them in base64, cloud-init what it decoded.
+WAAGENT = Path("var/lib/waagent/CustomData")
+OVF = Path("var/lib/waagent/ovf-env.xml")
+CLOUD_INIT = Path("var/lib/cloud/instance/user-data.txt")
+_ENTITIES = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """What stands in one place.
+
+    Attributes:
+        content: None where there is nothing.
+        encoded: it is base64.
+        note: why there is nothing, or what is odd.
+    """
+
+    source: str
+    content: bytes | None = field(default=None, repr=False)
+    encoded: bool = False
+    note: str = ""
+
+
+def read_copies(root: Path = Path("/")) -> Iterator[Copy]:
+    """Read all places, in the order in which they are to be believed.
+
+    Args:
+        root: where the VM's file system begins; another for a disk that is mounted elsewhere.
+    """
+    yield _read(root, WAAGENT, encoded=True)
+    yield _ovf(root)
+    yield _read(root, CLOUD_INIT, encoded=False)
+
+
+def read_file(path: Path) -> Copy:
+    """Read a file that a person names; it may hold base64 or not."""
+    return _read(Path(), path, encoded=False)
+
+
+def _read(root: Path, path: Path, *, encoded: bool) -> Copy:
+    there = root / path
+    try:
+        with there.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        return Copy(source=str(there), note="not there")
+    except PermissionError:
+        return Copy(source=str(there), note="permission denied: root only")
+    except OSError as error:
+        return Copy(source=str(there), note=f"cannot be read: {error.strerror}")
+    if len(content) > LARGEST:
+        return Copy(source=str(there), note=f"more than {LARGEST} bytes")
+    return Copy(source=str(there), content=content or None, encoded=encoded, note="" if content else "empty")
+
+
+def _ovf(root: Path) -> Copy:
+    """Read CustomData out of the provisioning document that came on a DVD."""
+    found = _read(root, OVF, encoded=True)
+    if found.content is None:
+        return found
+    if _ENTITIES.search(found.content):  # Azure's has neither, and entities can grow without end
+        return Copy(source=found.source, note="not looked into: it declares entities")
+    try:
+        elements = [each for each in ET.fromstring(found.content).iter() if _local(each.tag) == "CustomData"]  # noqa: S314 no entities
+    except (ET.ParseError, ValueError, LookupError):
+        return Copy(source=found.source, note="expected XML, found something else")
+    text = next((each.text for each in elements if each.text and each.text.strip()), None)
+    if text is None:
+        return Copy(source=found.source, note="without CustomData")
+    return Copy(source=found.source, content=text.encode(), encoded=True)
+
+
+def _local(tag: object) -> str:
+    return str(tag).rpartition("}")[2]
+
+
+def read_allowed(root: Path = Path("/")) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the label prefixes that the image allows, and what is wrong with the file; none where there is none.
+
+    It counts only if nobody but root could have written it.
+    """
+    path = root / ALLOWED
+    try:
+        seen = path.stat()
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return (), ()
+    except (OSError, UnicodeDecodeError) as error:
+        return (), (f"{path}: cannot be read: {error}",)
+    if seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = f"mode {stat.filemode(seen.st_mode)} of user {seen.st_uid}"
+        return (), (f"{path}: expected a file that only root may write, found {mode}",)
+    found, wrong = allowed_prefixes(text)
+    return found, tuple(f"{path}: {each}" for each in wrong)
