@@ -174,13 +174,11 @@ def _of_message(
     parts: list[Part] = []
     for number, each in enumerate(found, start=1):
         if purse.parts <= 0:
-            last = parts[-1]
-            parts[-1] = replace(last, notes=(*last.notes, f"more than {AT_MOST_PARTS} parts: the rest is not listed"))
+            rest = f"more than {AT_MOST_PARTS} parts in all: the rest is not listed"
+            parts.append(_part(b"", f"{place}.{number}", "mime", None, (rest,)))
             break
         purse.parts -= 1
         parts.extend(_looked_through(each.content, f"{place}.{number}", purse, depth + 1, each))
-    if not parts:
-        return (_part(data, place, "mime", declared, (*notes, "a message without parts")),)
     parts[0] = replace(parts[0], notes=(*notes, *parts[0].notes))
     return tuple(parts)
 

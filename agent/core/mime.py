@@ -44,7 +44,7 @@ def parts_of(data: bytes) -> tuple[MimePart, ...] | str:
     """Return the leaves of a message in order; in words why not, where that cannot be."""
     try:
         message = email.message_from_bytes(data.lstrip(b"\r\n"))
-        leaves = [each for each in message.walk() if not each.is_multipart()]
+        found = tuple(_leaf(each) for each in message.walk() if not each.is_multipart())
     except (
         RecursionError,
         ValueError,
@@ -52,21 +52,19 @@ def parts_of(data: bytes) -> tuple[MimePart, ...] | str:
         TypeError,
     ):  # nested without end, or headers that no standard knows
         return "a MIME message that cannot be read"
-    if message.get_content_maintype() == "multipart" and not message.is_multipart():
+    if not found or (message.get_content_maintype() == "multipart" and not message.is_multipart()):
         return "a MIME message without its boundary"
-    return tuple(_leaf(each) for each in leaves)
+    return found
 
 
 def _leaf(message: Message) -> MimePart:
-    notes = tuple(_said(type(defect).__name__) for defect in message.defects)
-    try:
-        payload = message.get_payload(decode=True)
-        filename = message.get_filename()
-        kind = message.get_content_type()
-    except (ValueError, LookupError, TypeError):
-        payload, filename, kind, notes = None, None, "text/plain", (*notes, "cannot be decoded")
-    content = payload if isinstance(payload, bytes) else b""
-    return MimePart(content=content, content_type=kind, filename=filename, notes=notes)
+    payload = message.get_payload(decode=True)
+    return MimePart(
+        content=payload if isinstance(payload, bytes) else b"",
+        content_type=message.get_content_type(),
+        filename=message.get_filename(),
+        notes=tuple(_said(type(defect).__name__) for defect in message.defects),  # complete once it was decoded
+    )
 
 
 def _said(name: str) -> str:
