@@ -102,7 +102,15 @@ class ImdsHttp:
         self._sessions: list[requests.Session] = []
         self._lock = threading.Lock()
 
-    def get(self, endpoint: str, version: str, read_timeout: float, query: Mapping[str, str] | None = None) -> Reply:
+    def get(
+        self,
+        endpoint: str,
+        version: str,
+        read_timeout: float,
+        query: Mapping[str, str] | None = None,
+        *,
+        header: bool = True,
+    ) -> Reply:
         """Ask once, when the budget allows it, and return the answer whatever its status.
 
         Args:
@@ -110,12 +118,13 @@ class ImdsHttp:
             version: the api-version; "" for an endpoint that has none.
             read_timeout: seconds to wait for the answer, and again for its body to be whole; connecting takes no more.
             query: what goes along besides the version.
+            header: send `Metadata: true`; without it IMDS refuses, which is how to tell it from others.
 
         Raises:
             ImdsUnavailable: no answer, or not to its end.
             ImdsRefused: a body that cannot be IMDS's.
         """
-        return self._once("GET", endpoint, version, read_timeout, session=self._session(), query=query)
+        return self._once("GET", endpoint, version, read_timeout, session=self._session(), query=query, header=header)
 
     def post(self, endpoint: str, version: str, document: Mapping[str, object], read_timeout: float) -> Reply:
         """Send a document once, when the budget allows it, and return the answer whatever its status.
@@ -166,13 +175,17 @@ class ImdsHttp:
         session: requests.Session,
         document: Mapping[str, object] | None = None,
         query: Mapping[str, str] | None = None,
+        header: bool = True,
     ) -> Reply:
+        headers = None if header else {"Metadata": None}  # None takes the session's own away
         asked = urlencode({**({"api-version": version} if version else {}), **(query or {})})
         url = f"{self._url}/metadata/{endpoint}" + (f"?{asked}" if asked else "")
         timeouts = (min(self._connect_timeout, read_timeout), read_timeout)
         self._budget.take()
         try:
-            response = session.request(method, url, json=document, timeout=timeouts, allow_redirects=False, stream=True)
+            response = session.request(
+                method, url, json=document, headers=headers, timeout=timeouts, allow_redirects=False, stream=True
+            )
         except (requests.RequestException, HTTPError) as error:  # requests lets some of urllib3's through
             self._seen(endpoint, "unreached")
             raise unreached(url, error, *timeouts) from error

@@ -62,9 +62,10 @@ class Story(RuleBasedStateMachine):
         kind=KINDS,
         notice=NOTICE,
         whom=WHOM,
+        refusing=st.booleans(),
         switched=st.sampled_from(["on", "on", "hold", "release"]),
     )
-    def begin(self, on_deadline, guarded, kind, notice, whom, switched):
+    def begin(self, on_deadline, guarded, kind, notice, whom, refusing, switched):
         self.world = MovingWorld(self.plane, self.folder, on_deadline)
         self.approved: dict[str, int] = {}
         for side in self.world.sides:
@@ -73,6 +74,7 @@ class Story(RuleBasedStateMachine):
             self.world.add_pod(side, guarded=guarded, critical=False)
             self.world.hear(side)
             self.turn(side)
+        self.world.put_budget(refusing=refusing)
         self.world.schedule(kind, whom, notice, "Platform")
 
     # -- what happens ------------------------------------------------------------------------------------------------
