@@ -70,6 +70,19 @@ GIVEN = (
     ),
     ("--root", {"metavar": "FOLDER", "default": "/", "help": "where the VM's file system begins [/]"}),
 )
+BUNDLE = (
+    ("--file", {"metavar": "FILE", "help": "where to write it [imds-agent-support-TIME.tar.gz]"}),
+    (
+        "--with",
+        {
+            "dest": "extras",
+            "metavar": "LIST",
+            "help": "what is left out otherwise: addresses, ids, keys, tags, user-data",
+        },
+    ),
+    ("--logs", {"metavar": "FILE", "help": "the daemon's log, as kubectl logs prints it [the journal]"}),
+    ("--list", {"action": "store_true", "help": "only say what would be in it"}),
+)
 PROOF = (
     ("--nonce", {"metavar": "TEXT", "help": "what the document must say, 1 to 32 letters and digits [a random one]"}),
     ("--lenient", {"action": "store_true", "help": "take another nonce for an answer from the service's cache"}),
@@ -135,6 +148,13 @@ SUBS = (
         "why it does not work: looks at everything, changes nothing",
         prints=True,
         own=(("--root", {"metavar": "FOLDER", "default": "/", "help": "where the host's /proc and /sys are [/]"}),),
+    ),
+    Sub(
+        "support-bundle",
+        "agent.commands.support:support_bundle",
+        tuple(TOPICS)[:5],
+        "one archive for a support case, without what is private",
+        own=BUNDLE,
     ),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),
