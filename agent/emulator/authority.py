@@ -7,6 +7,7 @@ one that no system trusts, and can be had from the admin side.
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ class Authority:
             import cryptography  # noqa: F401, PLC0415 lazy: everything else needs the standard library alone
         except ImportError:
             raise InputError("signed documents need the library cryptography: pip install cryptography") from None
+        self._lock = threading.RLock()  # two threads that ask at the same time must not get two roots
         self._now = datetime.fromtimestamp(now, timezone.utc)
         self._issuers_at = issuers_at.rstrip("/")
 
@@ -72,7 +74,8 @@ class Authority:
         from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415
 
-        signer = self._signer(cloud, region, flaw if flaw in ("expired", "wrong-name", "wrong-chain") else None)
+        with self._lock:
+            signer = self._signer(cloud, region, flaw if flaw in ("expired", "wrong-name", "wrong-chain") else None)
         builder = pkcs7.PKCS7SignatureBuilder().set_data(content)
         builder = builder.add_signer(signer.certificate, signer.key, hashes.SHA256())
         options = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoAttributes]
@@ -83,7 +86,8 @@ class Authority:
         """Return a certificate of FILES."""
         from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
 
-        return self._issuer(name).certificate.public_bytes(Encoding.PEM if pem else Encoding.DER)
+        with self._lock:
+            return self._issuer(name).certificate.public_bytes(Encoding.PEM if pem else Encoding.DER)
 
     @functools.cache  # noqa: B019 one authority lives as long as its emulator
     def _issuer(self, name: str) -> _Holder:

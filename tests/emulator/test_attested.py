@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import pytest
@@ -185,6 +186,15 @@ def test_the_root_and_the_issuers_can_be_had(imds):
         pem = ask(f"{imds.admin_url}/issuers/{name}.pem", headers={}).body
         assert openssl("x509", "-inform", "DER", given=answer.body) == openssl("x509", given=pem)
     assert ask(f"{imds.admin_url}/issuers/root.crt", headers={}).status == 400
+
+
+def test_all_who_ask_at_the_same_time_see_one_authority(tmp_path):
+    with Emulator(rate_limit=None, clock=AT.timestamp) as imds, ThreadPoolExecutor(6) as threads:
+        roots = [threads.submit(imds.certificate) for _ in range(3)]
+        documents = [threads.submit(der, imds) for _ in range(3)]
+        assert len({root.result() for root in roots}) == 1
+        for document in documents:
+            chain(imds, document.result(), tmp_path)
 
 
 def test_an_unknown_flaw_is_refused(imds):

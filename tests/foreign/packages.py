@@ -1,0 +1,61 @@
+"""Programs of Debian's packages, unpacked into a cache and run from there: nothing is installed on the machine."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "foreign"
+CLOUD_INIT = ("cloud-init", "python3-configobj", "python3-six")
+FACTER = ("facter", "ruby3.1", "libruby3.1", "ruby-hocon", "ruby-thor", "ruby-rubygems", "libyaml-0-2")
+
+
+class NotThere(Exception):
+    """The packages cannot be had here; says how to get them."""
+
+
+def unpacked(*names: str) -> Path:
+    """Return a folder with these packages in it, made once for each set of them and release of Debian.
+
+    Raises:
+        NotThere: this is no Debian, or its packages cannot be reached.
+    """
+    release = hashlib.sha256(Path("/etc/os-release").read_bytes()).hexdigest()[:8]
+    there = CACHE / release / hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    if not there.exists():
+        for program in ("apt-get", "dpkg"):
+            if not shutil.which(program):
+                raise NotThere(f"{program} is missing: {names[0]} is tried on Debian and Ubuntu only")
+        making = there.with_suffix(f".{os.getpid()}")
+        making.mkdir(parents=True, exist_ok=True)
+        try:
+            _download(names, making)
+            for package in sorted(making.glob("*.deb")):
+                subprocess.run(["dpkg", "-x", package, making], check=True, capture_output=True)
+                package.unlink()
+            making.replace(there)
+        except OSError:
+            if not there.exists():  # another test process was not first
+                raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return there
+
+
+def _download(names: tuple[str, ...], folder: Path) -> None:
+    """Download packages; where the machine has no lists of them, with lists of our own."""
+    command = ["apt-get", "-q", "download", *names]
+    first = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if first.returncode == 0:
+        return
+    lists = CACHE / "lists"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    own = ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={CACHE}/apt", "-o", "Debug::NoLocking=true"]
+    for arguments in (["apt-get", *own, "-q", "update"], ["apt-get", *own, "-q", "download", *names]):
+        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr or first.stderr).strip().splitlines()
+        raise NotThere(
+            f"Debian's packages {', '.join(names)} cannot be downloaded: {said[-1] if said else 'no reason given'}"
+        )
