@@ -85,7 +85,7 @@ def _answer(
     if refusal is not None:
         return refusal
     if len(query) < len(pairs):
-        return errors.duplicate(service)
+        return errors.duplicate(request.path, service)
     if steps == ["metadata", "versions"]:
         return _versions(request, service)
     if _is_balancer(steps, service):
@@ -93,7 +93,7 @@ def _answer(
         return refusal or load_balancer.answered(request, steps[2:], query, others.balanced, service)
     version = query.get("api-version", "")
     if not version:
-        return errors.missing_version(service)
+        return errors.missing_version(request.path, service)
     match steps[:2]:
         case ["metadata", "attested"]:
             return _attested(request, service, query, others)

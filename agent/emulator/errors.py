@@ -69,13 +69,17 @@ def forwarded(service: Service) -> Response:
     return Response(status=service.choices.forwarded_status, body=service.choices.forwarded_body.encode())
 
 
-def duplicate(service: Service) -> Response:
-    """Return the 400 for a parameter given twice."""
+def duplicate(path: str, service: Service) -> Response:
+    """Return the 400 for a parameter given twice; identity's is documented to be `invalid_request`."""
+    if is_identity(path):
+        return Response(status=400, body=GENERIC_IDENTITY[400])
     return Response(status=400, body=service.choices.duplicate_body.encode())
 
 
-def missing_version(service: Service) -> Response:
-    """Return the 400 that names the three newest versions; its text is the era's."""
+def missing_version(path: str, service: Service) -> Response:
+    """Return the 400 that names the three newest versions; its text is the era's. Identity has two keys instead."""
+    if is_identity(path):
+        return Response(status=400, body=GENERIC_IDENTITY[400])
     return _with_newest(_INVALID if service.era == "2025" else _NOT_SPECIFIED, service)
 
 

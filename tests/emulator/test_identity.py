@@ -99,6 +99,9 @@ def test_what_cannot_be_granted_is_refused_in_the_recorded_words(query, identiti
 def test_header_method_and_version_are_refused_in_two_keys():
     assert json.loads(said(PATH + MANAGEMENT, headers={}).body)["error"] == "invalid_request"
     assert json.loads(said(PATH + MANAGEMENT, method="POST").body)["error"] == "method_not_allowed"
+    for query in ("", "?api-version=2018-02-01&resource=https://x&resource=https://x"):
+        unversioned = said(f"/metadata/identity/oauth2/token{query}")
+        assert (unversioned.status, list(json.loads(unversioned.body))) == (400, ["error", "error_description"])
     old = said("/metadata/identity/oauth2/token?api-version=2017-12-01&resource=https://x")
     assert (old.status, json.loads(old.body)["error"]) == (400, "invalid_request")
 
