@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from agent.core.document import read_json
+
+if TYPE_CHECKING:
+    from agent.core.document import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +37,24 @@ def read_token(body: bytes) -> Token:
     """
     root = read_json(body)
     place = root.at("access_token", secret=True)
-    secret, until = place.text(), root.at("expires_on").number()
+    secret = place.text()
     if secret is None:
         raise place.wrong("a token")
     return Token(
         access_token=secret,
         token_type=root.at("token_type").text() or "Bearer",
         resource=root.at("resource").text(),
-        expires_on=None if until is None else datetime.fromtimestamp(until, timezone.utc),
+        expires_on=_time(root.at("expires_on")),
         client_id=root.at("client_id").text(),
     )
+
+
+def _time(place: Place) -> datetime | None:
+    seconds = place.number()
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        raise place.wrong("seconds since 1970") from None
 
 
 def read_tenant(body: bytes) -> str:

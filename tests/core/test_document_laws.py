@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.attested import read_attested, read_envelope
 from agent.core.document import DocumentError, read_json
 from agent.core.events import read_events
+from agent.core.identity import read_tenant, read_token
 from agent.core.instance import read_instance
 from agent.core.labels import LabelPolicy, fact_labels
+from agent.core.load_balancer import read_load_balancer
 
 DOCUMENTS = Path(__file__).parent.parent / "documents" / "imds"
 VERSION = "2025-04-07"
@@ -118,6 +121,25 @@ def test_events_with_anything_anywhere_are_read_or_said_to_be_wrong(path, value)
         assert (read.path, path) in (("$", ()), ("$.Events", ()), ("$.Events", ("Events",)))
     else:
         assert read.events or read.unreadable or path in ((), ("Events",))
+
+
+OTHERS = {
+    "attested": (read_attested, sample("attested-decoded-2020-09-01.json")),
+    "envelope": (read_envelope, sample("attested-document.json")),
+    "load balancer": (read_load_balancer, sample("loadbalancer-2020-10-01.json")),
+    "token": (read_token, sample("identity-token.json")),
+    "tenant": (read_tenant, {"tenantId": "t"}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@given(data=st.data())
+def test_every_other_document_with_anything_anywhere_is_read_or_said_to_be_wrong(name, data):
+    read, whole = OTHERS[name]
+    path = data.draw(st.sampled_from(list(places(whole))))
+    found = outcome(read, json.dumps(replaced(whole, path, data.draw(anything))).encode())
+    if isinstance(found, DocumentError):
+        assert found.path.startswith("$")
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60))

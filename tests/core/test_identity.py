@@ -30,5 +30,9 @@ def test_a_token_that_says_little_is_a_token_and_the_tenant_is_an_id():
     found = read_token(b'{"access_token":"t"}')
     assert (found.expires_on, found.client_id, found.token_type) == (None, None, "Bearer")
     assert read_tenant(b'{"tenantId":"t-1"}') == "t-1"
+    with pytest.raises(
+        DocumentError, match=r"\$\.expires_on: expected seconds since 1970, found '9999999999999999999'"
+    ):
+        read_token(b'{"access_token":"t","expires_on":"9999999999999999999"}')
     with pytest.raises(DocumentError, match=r"\$\.tenantId: expected an id, found nothing"):
         read_tenant(b"{}")
