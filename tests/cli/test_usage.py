@@ -54,7 +54,7 @@ def test_a_wrong_command_is_told_with_what_may_have_been_meant():
 def test_a_wrong_flag_is_told_with_what_may_have_been_meant():
     said = refused(2, "run", "--relase-after=2m")
     assert said == "no such argument: --relase-after; did you mean --release-after? (see imds-agent run --help)"
-    assert refused(2, "facts", "now") == "no such argument: now (see imds-agent facts --help)"
+    assert refused(2, "label", "now") == "no such argument: now (see imds-agent label --help)"
 
 
 def test_a_flag_cannot_be_shortened_for_a_new_one_might_be_meant_tomorrow():
