@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
@@ -122,13 +123,16 @@ def verify(signed: Signed, expected_names: Iterable[str], trust: Trust, now: dat
 
 def _signature(signed: Signed, signer: x509.Certificate) -> Check:
     try:
-        key = signer.public_key()
-        if not isinstance(key, RSAPublicKey):
-            return Check(name="signature", result="bad", because="the signer's key is no RSA key")
-        key.verify(signed.signature, signed.content, PKCS1v15(), _DIGESTS[signed.digest])
+        key, digest = signer.public_key(), _DIGESTS[signed.digest]
+        if isinstance(key, RSAPublicKey):
+            key.verify(signed.signature, signed.content, PKCS1v15(), digest)
+        elif isinstance(key, EllipticCurvePublicKey):
+            key.verify(signed.signature, signed.content, ECDSA(digest))
+        else:
+            return Check(name="signature", result="bad", because="the signer's key is neither an RSA nor an EC key")
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return Check(name="signature", result="bad", because="it is not that of this content by this signer's key")
-    return Check(name="signature", result="good", because=f"RSA, {key.key_size} bits, {signed.digest.upper()}")
+    return Check(name="signature", result="good", because=f"a key of {key.key_size} bits, {signed.digest.upper()}")
 
 
 def _names(signer: x509.Certificate) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
@@ -60,10 +60,11 @@ def issue(
     issuer_at: str | None = None,
     begins: datetime = NOW - timedelta(days=30),
     days: int = 365,
+    own: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = None,
     purposes: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH),
 ) -> Holder:
     """Issue a certificate; by itself where nobody is named."""
-    own = key()
+    own = own or key()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuer, signer = (by.certificate.subject, by.key) if by else (subject, own)
     made = (

@@ -1,20 +1,26 @@
 """Who signed, and who vouches for it; openssl is asked the same questions about the same documents."""
 
+import base64
 import json
 import shutil
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent.attestation import judge
+from agent.clients.imds import Imds
 from agent.clients.issuers import Issuers, Place
 from agent.clients.signature import Trust, read_certificates, system_roots
 from agent.core.attested import Expected, expected_signers
+from agent.emulator import Emulator
+from agent.emulator.attested import FLAWS
 from agent.told import Told
-from tests.clients.proofs import NOW, SUBSCRIPTION, VM, Chain, content, envelope, issue, sign
+from tests.clients.proofs import NOW, REGIONAL, SUBSCRIPTION, VM, Chain, content, envelope, issue, sign
 from tests.clients.serving import serving
 
 DOCUMENTS = Path(__file__).parents[1] / "documents" / "imds"
@@ -35,6 +41,7 @@ def wrong(found) -> dict[str, str]:
 def openssl(folder: Path, der: bytes, chain, now=NOW) -> tuple[bool, bool]:
     """Return whether openssl accepts the signature, and the chain with the intermediate at hand."""
     assert shutil.which("openssl"), "openssl is missing (Debian, Ubuntu: apt-get install openssl)"
+    folder.mkdir(exist_ok=True)
     files = {name: folder / name for name in ("p7", "root", "middle", "signer", "content")}
     files["p7"].write_bytes(der)
     files["root"].write_bytes(chain.root.pem)
@@ -76,6 +83,16 @@ def test_a_signer_of_another_name_or_cloud_is_not_believed():
     assert (found.answer, list(wrong(found))) == ("not genuine", ["signer"])
     assert "evilmetadata.azure.com; expected metadata.azure.com" in wrong(found)["signer"]
     assert list(wrong(judged(sign(content(), CHAIN.signer), cloud="AzureChinaCloud"))) == ["signer"]
+
+
+def test_a_signer_with_an_ec_key_is_believed_and_one_of_another_kind_is_not(tmp_path):
+    """Azure's issuers include some of EC; none was seen to sign documents yet."""
+    curved = issue("metadata.azure.com", CHAIN.middle, own=ec.generate_private_key(ec.SECP256R1()), names=REGIONAL)
+    der = sign(content(), curved)
+    assert judged(der).answer == "genuine"
+    assert openssl(tmp_path, der, CHAIN) == (True, True)
+    other = der.replace(VM.encode(), VM.replace("0", "1").encode())
+    assert "signature" in wrong(judged(other))
 
 
 def test_without_alternative_names_the_common_name_counts():
@@ -196,3 +213,26 @@ def test_certificates_are_read_from_pem_and_der_and_a_wrong_file_is_told(tmp_pat
         read_certificates(path)
     with pytest.raises(Told, match="cannot be read"):
         read_certificates(tmp_path / "none")
+
+
+@pytest.mark.parametrize("flaw", [None, *FLAWS])
+def test_openssl_and_we_say_the_same_of_every_document_of_the_emulator(flaw, tmp_path):
+    with Emulator(rate_limit=None) as imds:
+        imds.put_faults([{"kind": "attested", "flaw": flaw}] if flaw else [])
+        with Imds(imds.url, per_second=1000) as client:
+            text = client.attested("1234567890").value
+        files = [tmp_path / name for name in ("root", "middle")]
+        for path, name in zip(files, ("emulator-root", "emulator-issuing-ca-01"), strict=True):
+            path.write_bytes(imds.certificate(name))
+    now = datetime.now(timezone.utc)
+    root, middle = (read_certificates(path) for path in files)
+    found = judge(text, EXPECTED, signers=expected_signers(None), trust=Trust(roots=root, pinned=middle), now=now)
+    ours = {check.name: check.result for check in found.checks}
+    believed = ours["signature"] == "good", ours["signature"] == ours.get("chain") == "good"
+    holders = SimpleNamespace(
+        root=SimpleNamespace(pem=files[0].read_bytes()), middle=SimpleNamespace(pem=files[1].read_bytes())
+    )
+    assert believed == openssl(tmp_path / "x", base64.b64decode(text), holders, now)
+    assert believed == {"tampered": (False, False), "expired": (True, False), "wrong-chain": (True, False)}.get(
+        flaw, (True, True)
+    )
