@@ -141,7 +141,10 @@ class World:
             return kept
         said = content(vm.instance, version, nonce, now=now, service=self._service, flaw=flaw)
         region = str(vm.instance.get("compute", {}).get("location", "")).lower() or "region"
-        der = self.authority().sign(said, self._service.cloud, region, flaw)
+        try:
+            der = self.authority().sign(said, self._service.cloud, region, flaw)
+        except InputError as error:  # not the service's words, but whoever asks should know why
+            return Response(status=501, body=compact({"error": str(error)}))
         body = compact({"encoding": "pkcs7", "signature": base64.b64encode(der).decode()})
         if flaw is None:
             self._proofs[vm.name, version] = now + LIFETIME, Response(body=body)

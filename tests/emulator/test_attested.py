@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
@@ -13,6 +14,7 @@ from agent.emulator import Emulator
 from agent.emulator.attested import FLAWS
 from agent.emulator.reading import InputError
 from agent.emulator.unconfirmed import Choices
+from tests.cli.running import ROOT
 from tests.emulator.asking import DOCUMENTS, ask, said
 
 AT = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
@@ -195,6 +197,24 @@ def test_all_who_ask_at_the_same_time_see_one_authority(tmp_path):
         assert len({root.result() for root in roots}) == 1
         for document in documents:
             chain(imds, document.result(), tmp_path)
+
+
+WITHOUT = """
+import sys
+sys.modules["cryptography"] = None  # as if it were not installed
+from agent.emulator import Emulator
+from tests.emulator.asking import ask
+with Emulator() as imds:
+    for url in (f"{imds.url}/metadata/attested/document?api-version=2021-02-01", f"{imds.admin_url}/issuers/emulator-root.pem"):
+        answer = ask(url)
+        print(answer.status, answer.json["error"])
+"""
+
+
+def test_without_the_library_it_says_so_and_all_else_works():
+    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = "signed documents need the library cryptography: pip install cryptography"
+    assert (done.stdout.splitlines(), done.stderr) == ([f"501 {told}", f"400 {told}"], "")
 
 
 def test_an_unknown_flaw_is_refused(imds):
