@@ -65,7 +65,14 @@ def test_another_root_and_an_empty_one_are_read(tmp_path: Path, monkeypatch):
     assert host.in_pod
 
 
-def in_a_network(*commands: str) -> dict:
+DOCTOR = """
+import sys; sys.path.insert(0, {root!r})
+from agent.cli import main
+main(["doctor", "-o", "json"])
+"""
+
+
+def in_a_network(*commands: str, look: str = LOOK) -> dict:
     """Read the host in a network of its own, made by these commands of `ip`."""
     for program in ("unshare", "ip"):
         if not shutil.which(program):
@@ -73,7 +80,7 @@ def in_a_network(*commands: str) -> dict:
     script = "\n".join(["set -e", *(f"ip {command}" for command in commands), f'exec {sys.executable} -c "$LOOK"'])
     done = subprocess.run(
         ["unshare", "-Urn", "sh", "-c", script],
-        env={**os.environ, "LOOK": LOOK.format(root=str(ROOT))},
+        env={**os.environ, "LOOK": look.format(root=str(ROOT))},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -135,3 +142,15 @@ def test_an_address_for_a_time_is_told_from_one_for_ever():
     assert by_name["eth0"] == [["10.224.0.6", True]]
     by_name = {each["name"]: each["addresses"] for each in in_a_network(*ETH0)["interfaces"]}
     assert by_name["eth0"] == [["10.224.0.6", False]]
+
+
+def test_packets_that_are_swallowed_are_told_from_a_refusal():
+    """The default gateway is nobody, as where a firewall or AKS's IMDS restriction drops them."""
+    found = in_a_network(*ETH0, look=DOCTOR)
+    by_check = {finding["check"]: finding for finding in found["findings"]}
+    assert (by_check["connection"]["verdict"], by_check["connection"]["found"]) in [
+        ("bad", "timeout"),
+        ("bad", "No route to host"),
+    ]
+    assert by_check["route"]["verdict"] == "ok"
+    assert by_check["document"]["verdict"] == "bad"
