@@ -116,6 +116,7 @@ def test_archives_are_opened_one_in_the_other_and_it_is_said():
         (b"\x1f\x8b" + b"\xff" * 20, "gzip, broken"),
         (gzip.compress(b"\0" * (OPENED_LIMIT + 1)), f"gzip of more than {OPENED_LIMIT} bytes in all: not opened"),
     ],
+    ids=["cut off", "broken", "bomb"],  # what pytest makes of the bytes holds the time of their making
 )
 def test_a_broken_archive_and_a_bomb_are_listed_unopened(data, note):
     [part] = parts(data)
