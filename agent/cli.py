@@ -98,6 +98,26 @@ PROOF = (
         {"metavar": "HOST[:PORT]", "action": "append", "help": "one more host that they may be fetched from"},
     ),
 )
+FORM = ("--form", {"metavar": "FORM", "default": "auto", "help": "auto, zone/fd, or such as '/{zone}/fd{fd}' [auto]"})
+OWN_RACK = (
+    ("--format", {"choices": ("path", "env", "json"), "default": "path", "help": "what to print [path]"}),
+    FORM,
+)
+SCRIPT = (
+    ("host", {"nargs": "*", "metavar": "HOST", "help": "answer for these, as the script would"}),
+    ("--install", {"metavar": "FILE", "help": "write the script there: net.topology.script.file.name"}),
+    ("--table", {"metavar": "FILE", "default": "/etc/imds-agent/racks", "help": "the racks [/etc/imds-agent/racks]"}),
+    FORM,
+    (
+        "--unknown",
+        {
+            "choices": ("fallback", "strict"),
+            "default": "fallback",
+            "help": "hosts of ours not known yet: the fallback's rack, or no answer, so that Hadoop asks again [fallback]",
+        },
+    ),
+    ("--python", {"metavar": "FILE", "help": "the interpreter that it begins with [the system's]"}),
+)
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
@@ -156,6 +176,14 @@ SUBS = (
         "one archive for a support case, without what is private",
         own=BUNDLE,
     ),
+    Sub(
+        "rack",
+        "agent.commands.racks:own_rack",
+        ("imds",),
+        "this VM's rack, for systems that know racks",
+        own=OWN_RACK,
+    ),
+    Sub("hdfs-rack", "agent.commands.racks:hdfs_rack", (), "the script that Hadoop asks for racks", own=SCRIPT),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),
     Sub("withdraw", "agent.commands.node:withdraw", NODE, "take all our fields off the node", own=ALL),
@@ -235,7 +263,9 @@ def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 def _add_command(
     commands: Any, name: str, short: str, own: tuple[tuple[str, dict[str, Any]], ...] = ()
 ) -> argparse.ArgumentParser:
-    named = [(options["metavar"], options.get("nargs") == "?") for argument, options in own if argument[0] != "-"]
+    named = [
+        (options["metavar"], options.get("nargs") in ("?", "*")) for argument, options in own if argument[0] != "-"
+    ]
     operands = [f"[{name}]" if optional else name for name, optional in named]
     found: argparse.ArgumentParser = commands.add_parser(
         name,

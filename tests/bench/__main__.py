@@ -18,11 +18,12 @@ from tests.bench.emulator import emulator
 from tests.bench.events import event_to_cordon
 from tests.bench.idle import idle
 from tests.bench.measure import Measurement, row
+from tests.bench.racks import rack_script
 from tests.bench.runtime import Unmeasurable, bare, compiled, stripped
 from tests.bench.start import start_to_labels
 from tests.controlplane.build import BuildError, programs
 
-WHAT = ("emulator", "events", "start", "idle")
+WHAT = ("emulator", "racks", "events", "start", "idle")
 
 
 def arguments() -> argparse.Namespace:
@@ -47,6 +48,7 @@ def measured(ground: Bed, folder: Path, asked: argparse.Namespace, tell: Callabl
     whole = compiled(folder)
     jobs: dict[str, Callable[[], list[Measurement]]] = {
         "emulator": lambda: emulator(0.3 if asked.quick else 1.0),
+        "racks": lambda: rack_script(folder),
         "events": lambda: [event_to_cordon(ground, whole, asked.events)],
         "start": lambda: [start_to_labels(ground, whole, asked.starts)],
         "idle": lambda: idle(ground, [whole, bare(folder), stripped(folder, whole)], asked.minutes),

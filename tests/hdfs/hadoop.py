@@ -1,0 +1,121 @@
+"""Real Hadoop from Maven Central: its jars in a cache, one program of ours beside them, and a process to talk to."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "hadoop"
+LAB, POM = HERE / "java" / "Lab.java", HERE / "pom.xml"
+
+
+class NoHadoop(Exception):
+    """It cannot be had here; says how to get it."""
+
+
+def classpath() -> str:
+    """Return where jars and our program are, after having made both once.
+
+    Raises:
+        NoHadoop: Java or Maven is missing, or Maven Central cannot be reached.
+    """
+    for program, package in (("java", "default-jdk-headless"), ("javac", "default-jdk-headless"), ("mvn", "maven")):
+        if not shutil.which(program):
+            raise NoHadoop(f"{program} is missing (Debian, Ubuntu: apt-get install {package})")
+    jars = made(CACHE / f"jars-{digest(POM)}", fetch)
+    classes = made(CACHE / f"classes-{digest(POM, LAB)}", lambda folder: compiled(folder, jars))
+    return f"{classes}:{jars}/*"
+
+
+def digest(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def made(there: Path, make) -> Path:
+    """Make a folder once, whole or not at all, whoever else makes it at the same time."""
+    if not there.exists():
+        making = there.with_name(f"{there.name}.{os.getpid()}")
+        making.mkdir(parents=True, exist_ok=True)
+        try:
+            make(making)
+            making.replace(there)
+        except OSError:
+            if not there.exists():
+                raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return there
+
+
+def fetch(folder: Path) -> None:
+    shutil.copy(POM, folder / "pom.xml")
+    command = [
+        "mvn",
+        "-q",
+        "-B",
+        "-f",
+        folder / "pom.xml",
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={folder}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines()
+        raise NoHadoop(f"Hadoop's jars cannot be had from Maven Central: {said[0] if said else 'no reason given'}")
+
+
+def compiled(folder: Path, jars: Path) -> None:
+    done = subprocess.run(
+        ["javac", "-nowarn", "-cp", f"{jars}/*", "-d", folder, LAB], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise NoHadoop(f"javac: {done.stderr[:500]}")
+
+
+class Lab:
+    """A JVM that does as it is told."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def ask(self, *words: object) -> str:
+        """Tell it one line; returns its answer."""
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().rstrip("\n")
+        assert answer
+        assert not answer.startswith("! "), answer
+        return answer
+
+    def racks(self) -> dict[str, str]:
+        """Return the rack of each live DataNode."""
+        text = self.ask("racks").strip("{}")
+        return dict(each.split("=") for each in text.split(", ")) if text else {}
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[Lab]:
+    """Start a JVM for as long as the block lasts."""
+    with (folder / "hadoop.log").open("w") as log:
+        process = subprocess.Popen(
+            ["java", "-Xmx512m", "-cp", classpath(), "Lab"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=folder,
+        )
+        try:
+            yield Lab(process)
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
