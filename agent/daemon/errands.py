@@ -117,8 +117,9 @@ class Errands:
         return None
 
     def _said_no(self, ask: Ask, why: str, budget: str | None, facts: dict[str, str]) -> None:
-        """Say once for each pod and reason that it will not go; it is asked again without a word."""
-        if self._looks.is_new(f"pod {ask.asking.pod.uid}", why):
+        """Say once for each pod, reason and event that it will not go; it is asked again without a word."""
+        lasting = " ".join(sorted(event.id for event in self._looks.known().hearing.present()))
+        if self._looks.is_new(f"pod {ask.asking.pod.uid}", f"{why} before {lasting}"):
             self._log.warning("drain.pod_refused", **facts, budget=budget, because=why)
             self._herald.pod_refused(ask.asking.pod, why)
 

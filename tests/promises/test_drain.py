@@ -47,7 +47,7 @@ def test_a_cancelled_event_and_an_uncordon_stop_a_drain_at_the_next_step(whole_d
 
         pods.put_budget(1)
         second = scene.event("Terminate", NotBeforeSeconds=900)
-        scene.agent.wait_said("drain.begun", times=2)  # that the budget refuses has been said
+        scene.agent.wait_said("drain.pod_refused", times=2)  # said anew for another event
         whole_drain_plane.kubectl("uncordon", scene.node.name)
         scene.agent.wait_said("cordon.overridden")
         scene.wait_for(lambda _: state(scene) == "stopped", "the mark says so")
