@@ -118,6 +118,29 @@ SCRIPT = (
     ),
     ("--python", {"metavar": "FILE", "help": "the interpreter that it begins with [the system's]"}),
 )
+TABLE = (
+    "--table",
+    {"metavar": "FILE", "default": "/etc/imds-agent/racks", "help": "the racks [/etc/imds-agent/racks]"},
+)
+SYNC = (
+    TABLE,
+    FORM,
+    (
+        "--from",
+        {
+            "dest": "source",
+            "choices": ("kubernetes", "imds"),
+            "default": "kubernetes",
+            "help": "the cluster's nodes, or this VM alone [kubernetes]",
+        },
+    ),
+    (
+        "--own",
+        {"metavar": "NETWORK", "action": "append", "help": "a network whose unknown hosts the script may leave open"},
+    ),
+    ("--overrides", {"metavar": "FILE", "help": "rows of your own, a host and a path each; they win"}),
+    ("--once", {"action": "store_true", "help": "write once and end"}),
+)
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
@@ -183,6 +206,7 @@ SUBS = (
         "this VM's rack, for systems that know racks",
         own=OWN_RACK,
     ),
+    Sub("hdfs-sync", "agent.commands.hdfs_sync:hdfs_sync", ("cluster", "imds"), "keep that script's table", own=SYNC),
     Sub("hdfs-rack", "agent.commands.racks:hdfs_rack", (), "the script that Hadoop asks for racks", own=SCRIPT),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),

@@ -220,6 +220,32 @@ class Cluster:
             raise ClusterUnavailable(f"{verb} {path}: the answer is not an object: is a proxy in between?")
         return document
 
+    def stream(self, path: str, *, query: Mapping[str, str], silent: float) -> Iterator[dict[str, Any]]:
+        """Read a stream of JSON documents, one a line, as a watch sends them, until it ends.
+
+        Args:
+            silent: seconds without a byte after which it is given up.
+
+        Raises:
+            ClusterError: it could not begin, or broke off.
+        """
+        where = f"GET {path}"
+        try:
+            request = self._client.param_serialize(
+                "GET", path, query_params=list(query.items()), header_params={}, auth_settings=["BearerToken"]
+            )
+            response = self._client.call_api(*request, _request_timeout=(self._access.connect_timeout, silent))
+            self._seen("WATCH", response.status)
+            if response.status >= 400:
+                raise error_of(where, response.status, response.read())  # type: ignore[no-untyped-call]
+            rest = b""
+            for piece in response.response.stream(65536):
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from (json.loads(line) for line in lines if line.strip())
+        except (urllib3.exceptions.HTTPError, ApiException, ConfigException, OSError, ValueError) as error:
+            self._seen("WATCH", 0)
+            raise ClusterUnavailable(f"{where}: the stream broke: {_told(error)}") from error
+
     def _renewed(self, refused: ApiClient) -> ApiClient:
         """Return a client with fresh credentials; another thread may have made it already."""
         with self._renewing:

@@ -28,7 +28,7 @@ DEADLINE = 6.0  # seconds a person, or a service that starts, waits for IMDS
 
 def own_rack(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print this VM's rack: a path, lines for an environment file, or JSON."""
-    form = _form(arguments.form)
+    form = read_form_or_tell(arguments.form)
     with imds_client(settings) as client:
         facts = rack_facts(client.instance(deadline=DEADLINE).value, form)
     if not facts["RACK"]:
@@ -59,7 +59,7 @@ def rack_facts(instance: Instance, form: RackForm) -> dict[str, str]:
 
 def hdfs_rack(_settings: Settings, arguments: argparse.Namespace) -> int:
     """Put the script in place, or answer as it would."""
-    form, table = _form(arguments.form), Path(arguments.table).absolute()
+    form, table = read_form_or_tell(arguments.form), Path(arguments.table).absolute()
     strict = arguments.unknown == "strict"
     if arguments.install is None:
         return _answer(arguments.host, table, form, strict=strict)
@@ -91,7 +91,12 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _form(text: str) -> RackForm:
+def read_form_or_tell(text: str) -> RackForm:
+    """Read `--form`.
+
+    Raises:
+        Told: it is none.
+    """
     try:
         return read_form(text)
     except DocumentError as error:

@@ -63,3 +63,22 @@ def test_wrong_input_is_one_line(tmp_path):
     )
     assert "cannot be written" in refused(1, "hdfs-rack", f"--install={tmp_path / 'none' / 'x'}")
     assert "--form: rack form" in refused(1, "hdfs-rack", "--form=/")
+
+
+def test_the_table_of_this_vm_alone_comes_from_imds(imds, tmp_path):
+    table = tmp_path / "racks"
+    given = ("hdfs-sync", f"--imds-url={imds.url}", "--from=imds", f"--table={table}")
+    done = imds_agent(*given, "--own=10.224.0.0/16")
+    assert (done.code, "hdfs.table_written" in done.err) == (0, True)
+    assert table.read_text() == (
+        "# racks 1 depth=1 own=10.224.0.0/16\n10.224.0.6 /westeurope-1\naks-pool1-12345678-vmss000002 /westeurope-1\n"
+        "aks-pool1-12345678-vmss_2 /westeurope-1\n# end 3\n"
+    )
+    assert "--own: expected a network" in refused(1, *given, "--own=x")
+    assert "cannot be read" in refused(1, *given, f"--overrides={tmp_path / 'none'}")
+
+
+def test_without_a_cluster_it_is_told_in_one_line(tmp_path):
+    (tmp_path / "config").write_text("{}")
+    line = refused(1, "hdfs-sync", "--once", f"--table={tmp_path / 'racks'}", f"--kubeconfig={tmp_path / 'config'}")
+    assert "no credentials for a cluster" in line

@@ -1,0 +1,70 @@
+"""All nodes of a cluster: one list, then a watch that tells each change; 5,000 nodes cost one stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.clients.cluster_errors import ClusterUnavailable, error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.clients.cluster import Cluster
+
+PATH = "/api/v1/nodes"
+PAGE = "500"
+LASTS = 290  # seconds; the API server ends a watch by itself after five to ten minutes
+SILENT = 60.0  # seconds without a word, not even a bookmark, after which a stream is given up: bookmarks come each minute or so
+GONE = 410
+
+
+class Listed(NamedTuple):
+    """All nodes, and the version that a watch goes on from."""
+
+    nodes: list[dict[str, Any]]
+    resource_version: str
+
+
+class Change(NamedTuple):
+    """One change: ADDED, MODIFIED, DELETED, or BOOKMARK, which has only a version."""
+
+    kind: str
+    node: dict[str, Any]
+    resource_version: str
+
+
+def list_nodes(cluster: Cluster) -> Listed:
+    """List all nodes, page by page.
+
+    Raises:
+        ClusterError: they cannot be listed.
+    """
+    found: list[dict[str, Any]] = []
+    query = {"limit": PAGE}
+    while True:
+        page = cluster.ask("GET", PATH, query=query)
+        found += page.get("items") or []
+        if not (following := page["metadata"].get("continue")):
+            return Listed(found, str(page["metadata"]["resourceVersion"]))
+        query = {"limit": PAGE, "continue": following}
+
+
+def watch_nodes(cluster: Cluster, resource_version: str) -> Iterator[Change]:
+    """Tell each change from a version on, until the API server ends the stream.
+
+    Raises:
+        ClusterError: the stream broke, or the version is too old: list again.
+    """
+    query = {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": resource_version,
+        "timeoutSeconds": str(LASTS),
+    }
+    for event in cluster.stream(PATH, query=query, silent=LASTS + SILENT):
+        kind, node = str(event.get("type")), event.get("object")
+        if not isinstance(node, dict):
+            raise ClusterUnavailable(f"WATCH {PATH}: an event without an object")
+        if kind == "ERROR":
+            raise error_of(f"WATCH {PATH}", int(node.get("code") or GONE), str(node.get("message", "")).encode())
+        yield Change(kind, node, str(node.get("metadata", {}).get("resourceVersion", "")))

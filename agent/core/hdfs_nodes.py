@@ -1,0 +1,70 @@
+"""Kubernetes nodes as hosts with a place, by what our own agents labelled: a node without our labels has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.core.rack_table import network_of
+from agent.core.racks import RackedHost
+
+_ADDRESSES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlace:
+    """Where a node stands, as its labels say it."""
+
+    location: str | None = None
+    zone: str | None = None
+    fault_domain: int | None = None
+    update_domain: int | None = None
+
+
+def racked_node(node: Mapping[str, object], domain: str) -> RackedHost | None:
+    """Read a node as the API server sends it; None where it has none of our labels yet, or no address."""
+    labels = _mapping(_mapping(node.get("metadata")).get("labels"))
+    region, zone = _text(labels, f"topology.{domain}/region"), _text(labels, f"topology.{domain}/zone")
+    place = NodePlace(
+        location=region,
+        zone=zone.removeprefix(f"{region}-") if zone and region else None,
+        fault_domain=_number(labels, f"topology.{domain}/fault-domain"),
+        update_domain=_number(labels, f"topology.{domain}/update-domain"),
+    )
+    names = _names(node)
+    if place == NodePlace() or not names:
+        return None
+    return RackedHost(names=names, placement=place, networks=_networks(node))
+
+
+def name_of(node: Mapping[str, object]) -> str:
+    """Return a node's name."""
+    return str(_mapping(node.get("metadata")).get("name", ""))
+
+
+def _names(node: Mapping[str, object]) -> tuple[str, ...]:
+    addresses = _mapping(node.get("status")).get("addresses")
+    entries = [_mapping(each) for each in addresses] if isinstance(addresses, list) else []
+    found = [str(each.get("address")) for each in entries if each.get("type") in _ADDRESSES and each.get("address")]
+    return tuple(dict.fromkeys([*found, name_of(node)])) if found else ()
+
+
+def _networks(node: Mapping[str, object]) -> tuple[str, ...]:
+    spec = _mapping(node.get("spec"))
+    listed = spec.get("podCIDRs")
+    cidrs = listed if isinstance(listed, list) else [spec.get("podCIDR")]
+    return tuple(str(each) for each in cidrs if each and network_of(str(each)) is not None)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(labels: Mapping[str, object], key: str) -> str | None:
+    value = labels.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(labels: Mapping[str, object], key: str) -> int | None:
+    text = _text(labels, key)
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else None

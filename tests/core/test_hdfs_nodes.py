@@ -1,0 +1,51 @@
+"""A Kubernetes node is a host with a place once our agent has labelled it."""
+
+import pytest
+
+from agent.core.hdfs_nodes import NodePlace, name_of, racked_node
+
+P = "imds-agent.github.io"
+
+
+def node(labels=None, addresses=(("InternalIP", "10.0.0.4"), ("Hostname", "node-a")), **spec):
+    prefixed = {f"topology.{P}/{key}": value for key, value in (labels or {}).items()}
+    status = {"addresses": [{"type": kind, "address": address} for kind, address in addresses]}
+    return {"metadata": {"name": "node-a", "labels": prefixed}, "spec": spec, "status": status}
+
+
+def test_labels_become_a_place_and_addresses_its_names():
+    found = racked_node(
+        node(
+            {"region": "westeurope", "zone": "westeurope-1", "fault-domain": "0", "update-domain": "3"},
+            podCIDRs=["10.244.1.0/24", "x"],
+        ),
+        P,
+    )
+    assert found.placement == NodePlace(location="westeurope", zone="1", fault_domain=0, update_domain=3)
+    assert (found.names, found.networks) == (("10.0.0.4", "node-a"), ("10.244.1.0/24",))
+
+
+def test_a_regional_node_has_no_zone_and_one_network_may_stand_alone():
+    found = racked_node(node({"region": "eastus", "fault-domain": "2"}, podCIDR="10.244.2.0/24"), P)
+    assert (found.placement.zone, found.placement.fault_domain, found.networks) == (None, 2, ("10.244.2.0/24",))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        node(),
+        node({"region": "westeurope"}, addresses=()),
+        {},
+        {"metadata": {"labels": {f"topology.{P}/region": 3}}},
+        {"metadata": {"labels": [], "name": "x"}, "status": {"addresses": "x"}},
+        node({"fault-domain": "x"}),
+        node({"zone": "westeurope-1"}),
+    ],
+)
+def test_a_node_that_does_not_say_where_it_stands_has_no_place(document):
+    assert racked_node(document, P) is None
+
+
+def test_a_node_has_a_name():
+    assert name_of(node()) == "node-a"
+    assert name_of({}) == ""
