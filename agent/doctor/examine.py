@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.clients.budget import Budget
@@ -180,16 +180,13 @@ def _wanted(settings: Settings) -> tuple[Right, ...]:
 
 
 def _allowed(cluster: Cluster, right: Right) -> bool:
-    attributes: dict[str, Any] = {"verb": right.verb, "group": right.group, "resource": right.resource}
-    if right.subresource:
-        attributes["subresource"] = right.subresource
-    if right.namespace:
-        attributes["namespace"] = right.namespace
-    body = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    answer = cluster.ask("POST", path, query={}, body=body, kind="application/json")
-    return bool(answer.get("status", {}).get("allowed"))
+    from agent.clients.cluster_rights import allowed  # noqa: PLC0415 as above
+
+    return allowed(
+        cluster,
+        verb=right.verb,
+        group=right.group,
+        resource=right.resource,
+        subresource=right.subresource,
+        namespace=right.namespace,
+    )
