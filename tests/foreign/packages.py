@@ -4,9 +4,11 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "foreign"
+TRIES, REST = 3, 5.0  # and seconds between them
 CLOUD_INIT = ("cloud-init", "python3-configobj", "python3-six")
 FACTER = ("facter", "ruby3.1", "libruby3.1", "ruby-hocon", "ruby-thor", "ruby-rubygems", "libyaml-0-2")
 
@@ -52,8 +54,12 @@ def _download(names: tuple[str, ...], folder: Path) -> None:
     lists = CACHE / "lists"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     own = ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={CACHE}/apt", "-o", "Debug::NoLocking=true"]
-    for arguments in (["apt-get", *own, "-q", "update"], ["apt-get", *own, "-q", "download", *names]):
-        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+    for _ in range(TRIES):
+        for arguments in (["apt-get", *own, "-q", "update"], ["apt-get", *own, "-q", "download", *names]):
+            done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            break
+        time.sleep(REST)
     if done.returncode != 0:
         said = (done.stderr or first.stderr).strip().splitlines()
         raise NotThere(

@@ -4,12 +4,14 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "hadoop"
+TRIES, REST = 3, 5.0  # of a hundred megabytes from the internet, and seconds between them
 LAB, POM = HERE / "java" / "Lab.java", HERE / "pom.xml"
 
 
@@ -62,10 +64,13 @@ def fetch(folder: Path) -> None:
         "dependency:copy-dependencies",
         f"-DoutputDirectory={folder}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()
-        raise NoHadoop(f"Hadoop's jars cannot be had from Maven Central: {said[0] if said else 'no reason given'}")
+    for _ in range(TRIES):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        time.sleep(REST)
+    said = (done.stdout + done.stderr).strip().splitlines()
+    raise NoHadoop(f"Hadoop's jars cannot be had from Maven Central: {said[0] if said else 'no reason given'}")
 
 
 def compiled(folder: Path, jars: Path) -> None:
