@@ -119,8 +119,8 @@ def test_a_pod_is_scheduled_runs_and_ends(whole_plane):
     node = whole_plane.register_node(f"runs-{os.getpid()}")
     with whole_plane.play_pods(node.name):
         whole_plane.kubectl("create", "deployment", "web", "--image=web", "--replicas=2")
-        whole_plane.kubectl("rollout", "status", "deployment", "web", "--timeout=60s")
+        whole_plane.kubectl("rollout", "status", "deployment", "web", "--timeout=180s")
         whole_plane.kubectl("delete", "deployment", "web")
-        whole_plane.kubectl("wait", "pods", "-l", "app=web", "--for=delete", "--timeout=60s")
+        whole_plane.kubectl("wait", "pods", "-l", "app=web", "--for=delete", "--timeout=180s")
     node.close()
     node.delete()
