@@ -63,7 +63,7 @@ HOLD = (
     ("--remove", {"action": "store_true", "help": "take the hold back"}),
 )
 GIVEN = (
-    ("--source", {"metavar": "NAME", "help": "imds, vm (its own copies), or a file [all, in this order]"}),
+    ("--source", {"metavar": "NAME", "help": "imds, vm (its own copies), user-data (IMDS's alone), or a file [all]"}),
     (
         "--extract",
         {"metavar": "FOLDER", "help": "write the parts of the source that counts there, for this user alone"},

@@ -18,6 +18,8 @@ def private_folder(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = next(path.iterdir(), None)
+        if there is None:
+            path.chmod(0o700)  # it may have been there, open to others; mkdir's mode is for a new one
     except OSError as error:
         raise Told(f"{path}: expected a folder that can be written: {error.strerror}") from error
     if there is not None:

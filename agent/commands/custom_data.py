@@ -55,6 +55,9 @@ def custom_data(settings: Settings, arguments: argparse.Namespace) -> int:
 def _copies(settings: Settings, arguments: argparse.Namespace) -> Iterable[Copy]:
     """Return all sources in the order in which they are believed: customData, then its copies, then userData."""
     source = arguments.source
+    if source == "user-data":
+        yield _imds(settings)[IMDS_USER]
+        return
     if source not in (None, "imds", "vm"):
         yield read_file(Path(source))
         return

@@ -27,7 +27,10 @@ Kind = Literal[
 AZURE_LIMIT = 64 * 1024  # bytes of customData or userData (Azure's documentation)
 RAW_LIMIT = 1024 * 1024  # bytes that are looked at; what is longer is listed as it is
 OPENED_LIMIT = 16 * 1024 * 1024  # bytes that all archives together may become
+MESSAGES_LIMIT = 2 * RAW_LIMIT  # bytes of all messages, those in others counted again: parsing costs a second a MiB
 _DEEPEST = 5  # archives in archives, messages in messages
+_AT_MOST_MEMBERS = 100  # of one gzip archive; `cat a.gz b.gz` makes two
+_GZIP = b"\x1f\x8b"
 
 OWN_TYPE = "text/x-imds-agent"
 # By the beginning of the first line, as cloud-init tells them apart; the longer ones first.
@@ -56,7 +59,8 @@ _TYPES: dict[str, Kind] = {
     OWN_TYPE: "imds-agent",
 }
 _JINJA = re.compile(rb"##\s*template:\s*jinja", re.IGNORECASE)
-_YAML = re.compile(r"\A(?:---[^\n]*\n|#[^\n]*\n|\s*\n)*[A-Za-z_][\w .-]*:(?:\s|\Z)")
+# Each line can match in one way only: with `\s*\n`, which spans lines, thirty empty lines take a minute.
+_YAML = re.compile(r"\A(?:---[^\n]*\n|#[^\n]*\n|[^\S\n]*\n)*[A-Za-z_][\w .-]*:(?:\s|\Z)")
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _SPACE = re.compile(rb"\s+")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
@@ -107,6 +111,7 @@ class _Purse:
     """What may still be opened; spent while one source is looked through."""
 
     left: int = OPENED_LIMIT
+    messages: int = MESSAGES_LIMIT
     parts: int = AT_MOST_PARTS
 
 
@@ -137,7 +142,7 @@ def _unpacked(raw: bytes, *, encoded: bool) -> tuple[bytes, tuple[str, ...]]:
         return raw, ("expected base64, found something else: taken as it is",) if encoded else ()
     data = base64.b64decode(packed)
     # Any word of eight letters is base64, too: without a promise only what comes out of it tells.
-    if encoded or data.startswith(b"\x1f\x8b") or _marked(data) or looks_like_mime(data):
+    if encoded or data.startswith(_GZIP) or _marked(data) or looks_like_mime(data):
         return data, ("base64",)
     return raw, ()
 
@@ -145,7 +150,7 @@ def _unpacked(raw: bytes, *, encoded: bool) -> tuple[bytes, tuple[str, ...]]:
 def _looked_through(data: bytes, place: str, purse: _Purse, depth: int, declared: MimePart | None) -> tuple[Part, ...]:
     """Return the parts in a piece of data: itself, or what its archive or message holds."""
     notes: tuple[str, ...] = declared.notes if declared else ()
-    while data.startswith(b"\x1f\x8b") and depth < _DEEPEST:
+    while data.startswith(_GZIP) and depth < _DEEPEST:
         opened, why = _gunzipped(data, purse.left)
         purse.left -= len(opened or b"")
         notes = (*notes, why)
@@ -167,6 +172,10 @@ def _looked_through(data: bytes, place: str, purse: _Purse, depth: int, declared
 def _of_message(
     data: bytes, place: str, purse: _Purse, depth: int, *, declared: MimePart | None, notes: tuple[str, ...]
 ) -> tuple[Part, ...]:
+    if len(data) > purse.messages:
+        why = f"messages of more than {MESSAGES_LIMIT} bytes in all: not looked into"
+        return (_part(data, place, "mime", declared, (*notes, why)),)
+    purse.messages -= len(data)
     found = parts_of(data)
     if isinstance(found, str):
         return (_part(data, place, "mime", declared, (*notes, found)),)
@@ -183,17 +192,25 @@ def _of_message(
 
 
 def _gunzipped(data: bytes, at_most: int) -> tuple[bytes | None, str]:
-    """Return what a gzip archive holds, and in words what was done; None where it is broken or too large."""
-    machine = zlib.decompressobj(wbits=31)
-    try:
-        found = machine.decompress(data, max(1, at_most))
-    except zlib.error:
-        return None, "gzip, broken"
-    if machine.unconsumed_tail:
-        return None, f"gzip of more than {OPENED_LIMIT} bytes in all: not opened"
-    if not machine.eof:
-        return None, "gzip, cut off"
-    return found, "gzip"
+    """Return what a gzip archive holds, and in words what was done; None where it is broken or too large.
+
+    It may have several members (RFC 1952, 2.2); gzip, Python's gzip and so cloud-init read them as one.
+    """
+    found = bytearray()
+    for _ in range(_AT_MOST_MEMBERS):
+        machine = zlib.decompressobj(wbits=31)
+        try:
+            found += machine.decompress(data, at_most + 1 - len(found))  # never 0, which is without limit
+        except zlib.error:
+            return None, "gzip, broken"
+        if len(found) > at_most:
+            return None, f"gzip of more than {OPENED_LIMIT} bytes in all: not opened"
+        if not machine.eof:
+            return None, "gzip, cut off"
+        data = machine.unused_data.lstrip(b"\0")  # padding, which gzip passes over, too
+        if not data.startswith(_GZIP):
+            return bytes(found), f"gzip, and {len(data)} bytes after it that are none" if data else "gzip"
+    return None, f"gzip of more than {_AT_MOST_MEMBERS} members: not opened"
 
 
 def _utf8(data: bytes) -> tuple[bytes, str | None]:
@@ -241,7 +258,7 @@ def _guessed(data: bytes) -> Kind:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        json.loads(text, parse_int=float)  # int() takes the square of the digits where Python has no limit for them
     except (ValueError, RecursionError):
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")  # 19 digits hold every 64-bit number
@@ -149,8 +150,8 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise DocumentError("$", "each key once", f"{twice!r} {keys.count(twice)} times in one object")
+        twice, times = next((key, times) for key, times in Counter(keys).items() if times > 1)
+        raise DocumentError("$", "each key once", f"{twice!r} {times} times in one object")
     return members
 
 

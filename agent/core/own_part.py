@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 AT_MOST = 32  # labels, and taints
+LARGEST = 64 * 1024  # bytes: all that Azure allows for customData, and 32 labels and taints are a tenth
 # Kubernetes' own: labels below these decide where pods may go, and taints what the control plane does to a node.
 RESERVED = ("kubernetes.io", "k8s.io")
 
@@ -56,6 +57,9 @@ def read_own_part(content: bytes, domain: str, allowed: Iterable[str] = ()) -> O
         domain: labels below `domain/` may always be added.
         allowed: prefixes of further label keys, such as `example.com/`.
     """
+    if len(content) > LARGEST:
+        return OwnPart(refused=(f"$: expected at most {LARGEST} bytes, found {len(content)}",))
+    content = content.lstrip()  # as its kind was told
     text = content.split(b"\n", 1)[-1] if content.startswith(b"#imds-agent") else content
     prefixes = (f"{domain}/", *allowed)
     try:
