@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import errno
+import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ ALLOWED = Path("etc/imds-agent/allowed-label-prefixes")
 WAAGENT = Path("var/lib/waagent/CustomData")
 OVF = Path("var/lib/waagent/ovf-env.xml")
 CLOUD_INIT = Path("var/lib/cloud/instance/user-data.txt")
-_ENTITIES = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
+_MOST_LINKS = 40  # Linux's own limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def read_copies(root: Path = Path("/")) -> Iterator[Copy]:
     """Read all places, in the order in which they are to be believed.
 
     Args:
-        root: where the VM's file system begins; another for a disk that is mounted elsewhere.
+        root: where the VM's file system begins; another for a disk that is mounted elsewhere. Links are followed within it.
     """
     yield _read(root, WAAGENT, encoded=True)
     yield _ovf(root)
@@ -58,7 +59,7 @@ def read_file(path: Path) -> Copy:
 def _read(root: Path, path: Path, *, encoded: bool) -> Copy:
     there = root / path
     try:
-        with there.open("rb") as file:
+        with _within(root, path).open("rb") as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
         return Copy(source=str(there), note="not there")
@@ -71,15 +72,55 @@ def _read(root: Path, path: Path, *, encoded: bool) -> Copy:
     return Copy(source=str(there), content=content or None, encoded=encoded, note="" if content else "empty")
 
 
+def _within(root: Path, path: Path) -> Path:
+    """Return where a path leads for a system that has `root` as its `/`: cloud-init's `instance` is a link from there.
+
+    Raises:
+        OSError: links that lead to one another.
+    """
+    if path.is_absolute() or root in (Path(), Path("/")):
+        return root / path
+    left, found, links = list(path.parts), root, 0
+    while left:
+        part = left.pop(0)
+        if part == "..":
+            found = found if found == root else found.parent
+            continue
+        there = found / part
+        if not there.is_symlink():
+            found = there
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        target = there.readlink()
+        found = root if target.is_absolute() else found
+        left = [*target.parts[target.is_absolute() :], *left]
+    return found
+
+
+class _Declared(Exception):
+    """A document declares its type, and perhaps entities."""
+
+
+class _Builder(ET.TreeBuilder):
+    """Builds the tree of a document without a type: entities, which can grow without end, stand nowhere else."""
+
+    def doctype(self, *_: str | None) -> None:
+        """Stop before anything of it is read, in whatever encoding it is written."""
+        raise _Declared
+
+
 def _ovf(root: Path) -> Copy:
     """Read CustomData out of the provisioning document that came on a DVD."""
     found = _read(root, OVF, encoded=True)
     if found.content is None:
         return found
-    if _ENTITIES.search(found.content):  # Azure's has neither, and entities can grow without end
-        return Copy(source=found.source, note="not looked into: it declares entities")
     try:
-        elements = [each for each in ET.fromstring(found.content).iter() if _local(each.tag) == "CustomData"]  # noqa: S314 no entities
+        tree = ET.fromstring(found.content, ET.XMLParser(target=_Builder()))  # noqa: S314 no entities
+        elements = [each for each in tree.iter() if _local(each.tag) == "CustomData"]
+    except _Declared:  # Azure's does not
+        return Copy(source=found.source, note="not looked into: it declares entities")
     except (ET.ParseError, ValueError, LookupError):
         return Copy(source=found.source, note="expected XML, found something else")
     text = next((each.text for each in elements if each.text and each.text.strip()), None)
@@ -99,12 +140,15 @@ def read_allowed(root: Path = Path("/")) -> tuple[tuple[str, ...], tuple[str, ..
     """
     path = root / ALLOWED
     try:
-        seen = path.stat()
-        text = path.read_text(encoding="utf-8")
+        with _within(root, ALLOWED).open("rb") as file:
+            seen = os.fstat(file.fileno())  # of what is read, whatever is put in its place meanwhile
+            text = file.read(LARGEST).decode()
     except FileNotFoundError:
         return (), ()
-    except (OSError, UnicodeDecodeError) as error:
-        return (), (f"{path}: cannot be read: {error}",)
+    except UnicodeDecodeError:
+        return (), (f"{path}: expected UTF-8, found something else",)
+    except OSError as error:
+        return (), (f"{path}: cannot be read: {error.strerror}",)
     if seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         mode = f"mode {stat.filemode(seen.st_mode)} of user {seen.st_uid}"
         return (), (f"{path}: expected a file that only root may write, found {mode}",)

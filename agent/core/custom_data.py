@@ -33,7 +33,7 @@ _AT_MOST_MEMBERS = 100  # of one gzip archive; `cat a.gz b.gz` makes two
 _GZIP = b"\x1f\x8b"
 
 OWN_TYPE = "text/x-imds-agent"
-# By the beginning of the first line, as cloud-init tells them apart; the longer ones first.
+# By the beginning of the first line, in any case, as cloud-init tells them apart; the longer ones first.
 _MARKERS: tuple[tuple[bytes, Kind], ...] = (
     (b"#cloud-config-archive", "cloud-config-archive"),
     (b"#cloud-config", "cloud-config"),
@@ -163,7 +163,8 @@ def _looked_through(data: bytes, place: str, purse: _Purse, depth: int, declared
             return (_part(data, place, "mime", declared, (*notes, "too many messages in messages: not looked into")),)
         return _of_message(data, place, purse, depth, declared=declared, notes=notes)
     plain, encoding = _utf8(data)
-    told = kind or _marked(plain)
+    marked = _marked(plain)
+    told = marked or kind if kind == "script" else kind or marked  # cloud-init believes any type but a script's
     notes = (*notes, *((encoding,) if encoding else ()))
     part = _part(plain if encoding else data, place, told or _guessed(plain), declared, notes)
     return (replace(part, is_marked=told is not None),)
@@ -232,7 +233,7 @@ def _declared_kind(declared: MimePart | None) -> Kind | None:
 
 def _marked(data: bytes) -> Kind | None:
     """Return the kind that the first line says."""
-    start = data[:200].lstrip(b"\r\n\t ") if data[:1].isspace() else data[:200]
+    start = data.lstrip()[:200].lower()
     if _JINJA.match(start):
         return "jinja"
     return next((kind for marker, kind in _MARKERS if start.startswith(marker)), None)

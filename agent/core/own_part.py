@@ -60,7 +60,7 @@ def read_own_part(content: bytes, domain: str, allowed: Iterable[str] = ()) -> O
     if len(content) > LARGEST:
         return OwnPart(refused=(f"$: expected at most {LARGEST} bytes, found {len(content)}",))
     content = content.lstrip()  # as its kind was told
-    text = content.split(b"\n", 1)[-1] if content.startswith(b"#imds-agent") else content
+    text = content.split(b"\n", 1)[-1] if content[:11].lower() == b"#imds-agent" else content
     prefixes = (f"{domain}/", *allowed)
     try:
         root = read_json(text)

@@ -49,6 +49,8 @@ def test_the_first_source_that_holds_anything_speaks(imds, tmp_path):
     assert told(imds, f"--root={tmp_path}", "--source=imds")["spoke"] == "IMDS userData"
     assert told(imds, f"--root={tmp_path}", "--source=vm")["spoke"] == str(copy)
     assert told(imds, f"--source={copy}")["spoke"] == str(copy)
+    alone = told(imds, f"--root={tmp_path}", "--source=user-data")
+    assert [source["source"] for source in alone["sources"]] == ["IMDS userData"]
 
 
 def test_our_own_part_says_what_it_asks_for_and_what_is_refused(imds, tmp_path):

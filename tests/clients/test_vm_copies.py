@@ -50,6 +50,13 @@ def test_what_is_not_there_is_said_and_no_error(tmp_path):
         ("not xml", "expected XML, found something else"),
         ("", "empty"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "not looked into: it declares entities"),
+        (
+            '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "c">]><a><CustomData>&b;</CustomData></a>'.encode(
+                "utf-16"
+            ),
+            "not looked into: it declares entities",
+        ),
+        ("<a><!-- <!DOCTYPE> --></a>", "without CustomData"),
     ],
 )
 def test_another_provisioning_document_is_said_to_be(tmp_path, document, note):
@@ -64,6 +71,26 @@ def test_a_file_that_is_far_too_long_or_a_folder_is_not_read(tmp_path):
     assert notes[0].startswith("cannot be read")
     assert notes[2].startswith("more than")
     assert read_file(tmp_path / "none").note == "not there"
+
+
+def test_links_of_a_disk_that_is_mounted_elsewhere_lead_to_places_on_it(tmp_path):
+    put(tmp_path, "var/lib/cloud/instances/i-1/user-data.txt", "#cloud-config\n")
+    link = tmp_path / "var/lib/cloud/instance"
+    for target in (
+        "/var/lib/cloud/instances/i-1",
+        "instances/../instances/i-1",
+        "../../../../../var/lib/cloud/instances/i-1",
+    ):
+        link.symlink_to(target)  # the first is how cloud-init writes it
+        assert list(read_copies(tmp_path))[2].content == b"#cloud-config\n"
+        link.unlink()
+    outside = tmp_path.parent / f"{tmp_path.name}-host"
+    put(outside, "user-data.txt", "the host's")
+    link.symlink_to(outside)
+    assert list(read_copies(tmp_path))[2].note == "not there"
+    link.unlink()
+    link.symlink_to(link.name)
+    assert list(read_copies(tmp_path))[2].note == "cannot be read: Too many levels of symbolic links"
 
 
 def test_a_copy_of_roots_is_said_to_be(tmp_path):
@@ -100,6 +127,11 @@ def test_prefixes_count_only_if_nobody_but_root_could_have_written_them(tmp_path
     found, wrong = read_allowed(tmp_path)
     assert found == ()
     assert "expected a file that only root may write" in wrong[0]
+    path.write_bytes(b"\xff")
+    assert read_allowed(tmp_path) == ((), (f"{path}: expected UTF-8, found something else",))
+    path.unlink()
+    path.mkdir()
+    assert read_allowed(tmp_path) == ((), (f"{path}: cannot be read: Is a directory",))
 
 
 def test_a_file_is_whole_and_its_owners_alone(tmp_path):
@@ -122,8 +154,13 @@ def test_a_file_is_whole_and_its_owners_alone(tmp_path):
 def test_a_folder_is_made_for_its_owner_alone_and_must_be_empty(tmp_path):
     private_folder(tmp_path / "new" / "er")
     assert (tmp_path / "new" / "er").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "new").chmod(0o755)
     with pytest.raises(Told, match="expected an empty folder, found 'er' in it"):
         private_folder(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o755
+    (tmp_path / "new" / "er").chmod(0o777)
+    private_folder(tmp_path / "new" / "er")
+    assert (tmp_path / "new" / "er").stat().st_mode & 0o777 == 0o700
     (tmp_path / "file").write_text("")
     with pytest.raises(Told, match="expected a folder"):
         private_folder(tmp_path / "file")

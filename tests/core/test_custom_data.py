@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.core.custom_data import AZURE_LIMIT, OPENED_LIMIT, OWN_TYPE, RAW_LIMIT, decode, safe_name
-from agent.core.mime import AT_MOST_PARTS
+from agent.core.custom_data import AZURE_LIMIT, MESSAGES_LIMIT, OPENED_LIMIT, OWN_TYPE, RAW_LIMIT, decode, safe_name
+from agent.core.mime import AT_MOST_BOUNDARIES, AT_MOST_MULTIPARTS, AT_MOST_PARTS, LONGEST_HEADER
 
 CONFIG = b"#cloud-config\nruncmd: [echo s3cret]\n"
 GIVEN = b"MIME-Version: 1.0\nContent-Type: text/cloud-config\n\n" + CONFIG
@@ -47,6 +47,7 @@ def kinds(raw: bytes, *, encoded=False) -> list[str]:
         (b"#cloud-config-archive\n- type: text/x", "cloud-config-archive"),
         (b"#!/bin/sh\necho", "script"),
         (b"\n\n#!/bin/sh\necho", "script"),
+        (b" \n" * 300 + b"#Cloud-Config\n", "cloud-config"),
         (b"#cloud-boothook\necho", "boothook"),
         (b"#include\nhttp://x", "include"),
         (b"#include-once\nhttp://x", "include"),
@@ -61,7 +62,9 @@ def kinds(raw: bytes, *, encoded=False) -> list[str]:
         (b"<?xml version='1.0'?><a/>", "xml"),
         (b"<a>1</a>", "xml"),
         (b"a: 1\nb: 2\n", "yaml"),
-        (b"---\n# remark\nusers:\n  - x", "yaml"),
+        (b"---\n# remark\n \n\nusers:\n  - x", "yaml"),
+        (b"\n" * 5000 + b"!", "text"),  # no regular expression may go astray in it
+        (b"[" + b"9" * 5000 + b"]", "json"),
         (b"http://example.com", "text"),
         (b"My custom data.", "text"),
         ("f\u00fcr".encode(), "text"),
@@ -115,12 +118,41 @@ def test_archives_are_opened_one_in_the_other_and_it_is_said():
         (gzip.compress(CONFIG)[:-9], "gzip, cut off"),
         (b"\x1f\x8b" + b"\xff" * 20, "gzip, broken"),
         (gzip.compress(b"\0" * (OPENED_LIMIT + 1)), f"gzip of more than {OPENED_LIMIT} bytes in all: not opened"),
+        (
+            gzip.compress(b"\0" * OPENED_LIMIT) + gzip.compress(b"a"),
+            f"gzip of more than {OPENED_LIMIT} bytes in all: not opened",
+        ),
+        (gzip.compress(b"") * 101, "gzip of more than 100 members: not opened"),
+        (gzip.compress(CONFIG) + b"\x1f\x8b", "gzip, cut off"),
     ],
-    ids=["cut off", "broken", "bomb"],  # what pytest makes of the bytes holds the time of their making
+    ids=[
+        "cut off",
+        "broken",
+        "bomb",
+        "bomb in two",
+        "many members",
+        "second cut off",
+    ],  # what pytest makes of the bytes holds the time of their making
 )
 def test_a_broken_archive_and_a_bomb_are_listed_unopened(data, note):
     [part] = parts(data)
     assert (part.kind, part.notes, part.size) == ("binary", (note,), len(data))
+
+
+def test_all_members_of_an_archive_are_read_and_what_comes_after_them_is_said():
+    two = gzip.compress(CONFIG) + gzip.compress(b"packages: []\n")
+    for raw, note in (
+        (two, "gzip"),
+        (two + bytes(512), "gzip"),
+        (two + b"rest", "gzip, and 4 bytes after it that are none"),
+    ):
+        [part] = parts(raw)
+        assert (part.content, part.notes) == (CONFIG + b"packages: []\n", (note,))
+
+
+def test_an_archive_may_become_as_large_as_is_allowed():
+    [part] = parts(gzip.compress(b"\0" * OPENED_LIMIT))
+    assert (part.notes, part.size) == (("gzip",), OPENED_LIMIT)
 
 
 def test_many_small_bombs_spend_one_purse():
@@ -152,6 +184,13 @@ def test_a_message_is_its_parts_with_what_it_declares_of_them():
     assert [part.is_marked for part in found] == [True] * 8 + [False]
 
 
+def test_a_part_declared_as_a_script_is_what_its_marker_says_and_another_what_is_declared():
+    found = message(
+        ("text/x-shellscript", CONFIG, None), ("text/x-shellscript", b"x", None), ("text/jinja2", CONFIG, None)
+    )
+    assert kinds(found) == ["cloud-config", "script", "jinja"]
+
+
 def test_messages_in_messages_are_looked_through_to_a_depth():
     inner = message(("text/cloud-config", CONFIG, None))
     assert kinds(gzip.compress(message(("application/octet-stream", inner, None), ("text/plain", b"a: 1", None)))) == [
@@ -170,9 +209,54 @@ def test_a_message_that_is_none_is_said_to_be():
     assert (part.kind, part.notes) == ("mime", ("a MIME message without its boundary",))
     [part] = parts(b"Content-Type: multipart/mixed; boundary=x\n\n--x--\n")
     assert part.kind in ("mime", "empty")
-    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3000))
-    [part] = parts(b"MIME-Version: 1.0\n" + nested)
+    [part] = parts(b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary*=\0''x\n\nhello")
     assert (part.kind, part.notes) == ("mime", ("a MIME message that cannot be read",))
+
+
+BEGIN = b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n"
+LONG = b'--x\nContent-Disposition: attachment; filename="' + b";" * LONGEST_HEADER + b"\n\na\n"
+FOLDED = b"--x\r\ncontent-type: text/plain" + b";\r\n a=b" * (LONGEST_HEADER // 4) + b"\r\n\r\na\r\n"
+NESTED = b"".join(
+    b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(AT_MOST_MULTIPARTS + 1)
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        (BEGIN + b"--x\n\na\n" * (AT_MOST_BOUNDARIES + 1), f"more than {AT_MOST_BOUNDARIES} boundaries in a message: not looked into"),
+        (BEGIN + LONG, f"a header of more than {LONGEST_HEADER} bytes: not looked into"),
+        (BEGIN + LONG.replace(b"\n", b"\r"), f"a header of more than {LONGEST_HEADER} bytes: not looked into"),
+        (BEGIN + FOLDED, f"a header of more than {LONGEST_HEADER} bytes: not looked into"),
+        (b"MIME-Version: 1.0\n" + NESTED, f"more than {AT_MOST_MULTIPARTS} messages in one: not looked into"),
+        (b"MIME-Version: 1.0\nContent-Type: message/rfc822\n\n" * 21, f"more than {AT_MOST_MULTIPARTS} messages in one: not looked into"),
+        (gzip.compress(BEGIN + b"a" * MESSAGES_LIMIT), f"messages of more than {MESSAGES_LIMIT} bytes in all: not looked into"),
+    ],
+    ids=["parts", "header", "header between returns", "folded header", "multiparts", "messages", "bytes"],
+)  # fmt: skip
+def test_a_message_that_would_take_the_parser_too_long_is_listed_whole(data, note):
+    [part] = parts(data)
+    assert (part.kind, part.notes[-1]) == ("mime", note)
+
+
+def test_all_messages_together_spend_one_purse():
+    inner = gzip.compress(GIVEN + b"#" * (MESSAGES_LIMIT // 3))
+    found = parts(message(*[("application/gzip", inner, None)] * 4))
+    assert [part.kind for part in found] == ["cloud-config"] * 2 + ["mime"] * 2
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"filename*=unicode_escape''%5cud800", "\ufffd"),
+        (b"filename*=\0''x", None),
+        (b'filename="' + b"x" * 300 + b'"', "x" * 255),
+    ],
+    ids=["half a pair", "no such encoding", "long"],
+)
+def test_a_strange_file_name_costs_the_part_nothing_else(written, read):
+    [part] = parts(BEGIN + b"--x\nContent-Disposition: attachment; " + written + b"\n\n" + CONFIG + b"--x--\n")
+    assert (part.kind, part.filename, len(part.content_type)) == ("cloud-config", read, len("text/plain"))
 
 
 def test_a_part_with_broken_encoding_is_listed_with_what_is_wrong():

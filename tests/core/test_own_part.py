@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.own_part import AT_MOST, OwnTaint, allowed_prefixes, read_own_part
+from agent.core.own_part import AT_MOST, LARGEST, OwnTaint, allowed_prefixes, read_own_part
 
 P = "imds-agent.github.io"
 
@@ -95,6 +95,14 @@ def test_no_more_are_taken_than_anybody_needs():
     assert found.refused == (
         f"$.labels: expected at most {AT_MOST} labels, found {AT_MOST + 1}",
         f"$.taints: expected at most {AT_MOST} taints, found {AT_MOST + 1}",
+    )
+
+
+def test_a_part_is_read_up_to_its_largest_size_and_after_empty_lines_as_its_kind_is_told():
+    text = b'\n \n#IMDS-Agent\n{"labels":{"imds-agent.github.io/a":"1"}}'
+    assert read(text + b" " * (LARGEST - len(text))).labels == ((f"{P}/a", "1"),)
+    assert (
+        refusal(text + b" " * (LARGEST + 1 - len(text))) == f"$: expected at most {LARGEST} bytes, found {LARGEST + 1}"
     )
 
 
