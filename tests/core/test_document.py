@@ -89,6 +89,13 @@ def test_half_a_surrogate_pair_becomes_a_character_that_can_be_written():
     assert read_json(r'{"a":"\ud83d\ude00"}').at("a").text() == "😀"
 
 
+def test_a_key_that_comes_twice_is_found_among_very_many():
+    """Looking each one up in all the others would take minutes, and a body of IMDS may have a MiB."""
+    body = "{" + "".join(f'"{n}":0,' for n in range(150_000)) + '"z":1,"z":2}'
+    with pytest.raises(DocumentError, match="each key once, found 'z' 2 times"):
+        read_json(body)
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
