@@ -88,7 +88,7 @@ def _answer(
         return errors.duplicate(request.path, service)
     if steps == ["metadata", "versions"]:
         return _versions(request, service)
-    if _is_balancer(steps, service):
+    if load_balancer.is_asked(steps, service):
         refusal = load_balancer.refused_by_version(query, service)
         return refusal or load_balancer.answered(request, steps[2:], query, others.balanced, service)
     version = query.get("api-version", "")
@@ -141,13 +141,8 @@ def _refused_by_method(request: Request, service: Service, steps: list[str]) -> 
     allowed = ("GET", "POST") if steps == ["metadata", "scheduledevents"] else ("GET",)
     if request.method in allowed:
         return None
-    balanced = _is_balancer(steps, service)
+    balanced = load_balancer.is_asked(steps, service)
     return load_balancer.refused_by_method(request) if balanced else errors.generic(405, request.path, service)
-
-
-def _is_balancer(steps: list[str], service: Service) -> bool:
-    """Tell whether a path is the load balancer's, in a service that has it."""
-    return steps[:2] == ["metadata", "loadbalancer"] and load_balancer.SINCE in instance_versions(service)
 
 
 def _attested(request: Request, service: Service, query: Mapping[str, str], others: Others) -> Response:

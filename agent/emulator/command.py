@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from agent.emulator.emulator import Emulator
 
 _WRONG = 2  # exit code where something given is not right
+# Of agent.emulator.profiles, which is not loaded for --help; the first is what is played without.
+KINDS = "vmss-uniform, vmss-flex, single-vm, spot, no-zones, multi-nic, china, usgov or old-2017"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="where it is controlled; port 0: any (%(default)s)",
     )
-    vms = parser.add_mutually_exclusive_group()
-    vms.add_argument("--instance", metavar="FILE", help="the VM's document, JSON in newest form (default: an AKS node)")
-    vms.add_argument("--profile", metavar="NAME", help="a kind of VM, see --list-profiles")
-    vms.add_argument("--fleet", metavar="FILE", help='many VMs: JSON list of {"address": ..., "instance": {changes}}')
+    parser.add_argument("--instance", metavar="FILE", help="the VM's document, JSON in newest form (not with others)")
+    parser.add_argument("--profile", metavar="NAME", help=f"a kind of VM: {KINDS}; see --list-profiles")
+    parser.add_argument(
+        "--fleet", metavar="FILE", help='many VMs of that kind: JSON list of {"address": ..., "instance": {changes}}'
+    )
     parser.add_argument("--scenario", metavar="NAME", help="a story to tell from the start, see --list-scenarios")
-    parser.add_argument("--speed", type=float, default=1.0, help="how much faster the story is told (%(default)s)")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        help="how much faster stories are told, and events switched on and off by --choice (%(default)s)",
+    )
     parser.add_argument(
         "--era", choices=("2019", "2021", "2025"), default="2025", help="age of the service (%(default)s)"
     )

@@ -14,8 +14,8 @@ from agent.emulator.fleet import Vm, fleet_from, one_vm
 from agent.emulator.profiles import document_of, profile_named
 from agent.emulator.reading import Document, InputError, skew_of
 from agent.emulator.server import Doors, Listener
-from agent.emulator.unconfirmed import Choices
-from agent.emulator.versions import CLOUDS, Cloud, Era, Service
+from agent.emulator.unconfirmed import Choices, hastened
+from agent.emulator.versions import Cloud, Era, Service
 from agent.emulator.world import World
 
 Address: TypeAlias = tuple[str, int]
@@ -51,9 +51,9 @@ class Emulator:
     Args:
         instance: the VM's whole document in newest form; None means the default VM. Not with `fleet`.
         profile: a kind of VM by name, see `profiles.PROFILES`; its cloud and age of the service go before those given.
-            Not with `instance` or `fleet`.
+            A fleet's VMs are of that kind, and differ from it by their changes. Not with `instance`.
         rate_limit: requests a second for each VM; None means no limit.
-        speed: how much faster stories are told.
+        speed: how much faster stories are told, and scheduled events are switched on and off.
         scenario: a story that begins at once.
         fleet: a list as in a fleet file; all VMs listen on one port.
         choices: what to do where nobody knows what the service does.
@@ -83,22 +83,22 @@ class Emulator:
         clock_skew: float = 0.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        if sum(each is not None for each in (instance, fleet, profile)) > 1:
-            raise InputError("expected an instance, a profile or a fleet, found more than one")
+        if instance is not None and (profile is not None or fleet is not None):
+            other = "profile" if fleet is None else "fleet"
+            raise InputError(f"expected an instance or a {other}, found both: an instance is a whole VM already")
         kind = profile_named(profile or "vmss-uniform")
         cloud, era = kind.cloud or cloud, kind.era or era
-        if profile is not None:
-            instance = document_of(kind, cloud)
-        service = Service(era=era, cloud=cloud, choices=choices or Choices())
+        base = document_of(kind, cloud)
+        service = Service(era=era, cloud=cloud, choices=hastened(choices or Choices(), speed))
         if clock is not None and clock_skew:
             raise InputError("expected a clock or its clock_skew, found both")
-        vms = one_vm(instance, CLOUDS[cloud]) if fleet is None else fleet_from(list(fleet), CLOUDS[cloud])
+        vms = one_vm(base if instance is None else instance) if fleet is None else fleet_from(list(fleet), base)
         skew = skew_of(clock_skew, "clock_skew")
         self._listen, self._admin = address_from(listen), address_from(admin)
         self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock(skew))
         self._speed = speed
-        if kind.balanced is not None:
-            self._world.put_load_balancer(None, kind.balanced)
+        for vm in vms:
+            self._world.put_load_balancer(vm.name, kind.balanced)
         if scenario is not None:
             self._world.begin_scenario(None, scenario, speed)
         self._closing = contextlib.ExitStack()

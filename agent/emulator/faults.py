@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-from agent.emulator import errors
+from agent.emulator import errors, load_balancer
 from agent.emulator.attested import FLAWS, Flaw
 from agent.emulator.exchange import JSON, Delivery, Request, Response
 from agent.emulator.reading import list_of, object_of, seconds_of, skew_of, text_of, texts_of, whole_of, word_of, wrong
@@ -129,7 +129,8 @@ def faults_from(given: object, now: float) -> Faults:
 def _instead(fault: Fault, request: Request, service: Service) -> Response:
     if fault.kind == "status":
         if fault.body is None:
-            return errors.generic(fault.status, request.path, service)
+            own = load_balancer.failing(request, fault.status, service)
+            return own or errors.generic(fault.status, request.path, service)
         return Response(status=fault.status, body=fault.body.encode())
     default, content_type = {"html": (PAGE, "text/html"), "garbage": (GARBAGE, JSON), "empty": ("", JSON)}[fault.kind]
     return Response(body=(default if fault.body is None else fault.body).encode(), content_type=content_type)

@@ -55,24 +55,27 @@ class Vm:
         return f"placement group {group}" if group else f"vm {self.name}"
 
 
-def one_vm(instance: object = None, azure_environment: str = "AzurePublicCloud") -> tuple[Vm, ...]:
+def one_vm(instance: object = None) -> tuple[Vm, ...]:
     """Return a single VM; without a document it is the default one.
 
     Raises:
         InputError: for a document that no version could show.
     """
-    document = checked_instance(default_vm(azure_environment) if instance is None else instance)
+    document = checked_instance(default_vm() if instance is None else instance)
     name = str(document.get("compute", {}).get("name", "")) or "vm"
     return (Vm(name=name, address="", instance=document),)
 
 
-def fleet_from(given: object, azure_environment: str = "AzurePublicCloud") -> tuple[Vm, ...]:
-    """Read a fleet: [{"address":"127.0.1.5","instance":{merge patch over the default document}}].
+def fleet_from(given: object, base: Document | None = None) -> tuple[Vm, ...]:
+    """Read a fleet: [{"address":"127.0.1.5","instance":{merge patch over the base}}].
+
+    Args:
+        base: the document of a VM without changes; None means the default VM.
 
     Raises:
         InputError: for an empty list, an unknown key, or two VMs with one name or one address.
     """
-    vms = tuple(_vm_from(each, f"$[{index}]", azure_environment) for index, each in enumerate(list_of(given, "$")))
+    vms = tuple(_vm_from(each, f"$[{index}]", base or default_vm()) for index, each in enumerate(list_of(given, "$")))
     if not vms:
         raise InputError("$: expected at least one VM, found an empty list")
     _must_differ([vm.name for vm in vms], "instance.compute.name")
@@ -80,10 +83,10 @@ def fleet_from(given: object, azure_environment: str = "AzurePublicCloud") -> tu
     return vms
 
 
-def _vm_from(given: object, path: str, azure_environment: str) -> Vm:
+def _vm_from(given: object, path: str, base: Document) -> Vm:
     entry = object_of(given, path, ("address", "instance"))
     address = word_of(entry.get("address"), f"{path}.address", "an address such as '127.0.1.5'")
-    document = merged(default_vm(azure_environment), object_of(entry.get("instance", {}), f"{path}.instance"))
+    document = merged(base, object_of(entry.get("instance", {}), f"{path}.instance"))
     try:
         (vm,) = one_vm(document)
     except InputError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from agent.emulator.exchange import Request, Response
+from agent.emulator.exchange import Request, Response, segments
 from agent.emulator.reading import Document, list_of, object_of, text_of, whole_of
 from agent.emulator.shape import compact
 from agent.emulator.versions import Service, instance_versions
@@ -17,9 +17,11 @@ NONE = (
     "No load balancer metadata is found. "
     "Check if your virtual machine is using any nonbasic SKU load balancer and retry later."
 )
-LATER = "Load Balancer metadata API isn't available right now. Retry later"
-UNAVAILABLE = "Internal service unavailable. Retry later"
-TOO_MANY = "Too many requests"
+_FAILING = {
+    404: "Load Balancer metadata API isn't available right now. Retry later",
+    429: "Too many requests",
+    503: "Internal service unavailable. Retry later",
+}
 _UNEXPECTED = "Unexpected request. Check the query parameters and retry."
 _KNOWN = ("api-version", "format")
 
@@ -56,6 +58,18 @@ def said(status: int, sentence: str) -> Response:
     return Response(status=status, body=compact({"error": sentence}))
 
 
+def is_asked(steps: Sequence[str], service: Service) -> bool:
+    """Tell whether a path is the load balancer's, in a service that has it."""
+    return list(steps[:2]) == ["metadata", "loadbalancer"] and SINCE in instance_versions(service)
+
+
+def failing(request: Request, status: int, service: Service) -> Response | None:
+    """Return what it says that fails for now; None where it is not asked, or has no sentence for that status."""
+    if status not in _FAILING or not is_asked(segments(request.path), service):
+        return None
+    return said(status, _FAILING[status])
+
+
 def refused_by_method(request: Request) -> Response:
     """Return the 405."""
     return said(405, f'Http method isn\'t allowed: Path = "{request.path}", Method = "{request.method}"')
@@ -85,12 +99,28 @@ def answered(
     """
     if steps:
         return said(404, f'API isn\'t found: Path = "{request.path}", Method = "{request.method}"')
+    if (sentence := _too_long(request, query, service.choices.load_balancer_longest)) is not None:
+        return said(400, sentence)
     if service.choices.load_balancer_strict and not set(query) <= set(_KNOWN):
         return said(400, _UNEXPECTED)
     if found is None:
         return said(404, NONE)
     shown = {name: [_shown(row, service) for row in rows] for name, rows in found.items()}
     return Response(body=compact({"loadbalancer": shown}))
+
+
+def _too_long(request: Request, query: Mapping[str, str], longest: int) -> str | None:
+    """Return the sentence for the first thing that is longer than allowed; 0 allows any length."""
+    lengths = {
+        "Request body is larger than MaxBodyLength": [len(request.body)],
+        "Parameter key length is larger than MaxParameterKeyLength": [len(each) for each in query],
+        "Parameter value length is larger than MaxParameterValueLength": [len(each) for each in query.values()],
+        "Parameter header value length is larger than MaxHeaderValueLength": [
+            len(each) for each in request.headers.values()
+        ],
+    }
+    too_long = (sentence for sentence, found in lengths.items() if longest and max(found, default=0) > longest)
+    return next((f"{sentence}: {longest}" for sentence in too_long), None)
 
 
 def _shown(row: Document, service: Service) -> Document:

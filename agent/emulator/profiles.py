@@ -1,8 +1,9 @@
 """Kinds of VMs, each as a whole document: what differs between them is what clients stumble over."""
 
+import json
 from dataclasses import dataclass, field
 
-from agent.emulator.default_vm import RESOURCE_GROUP, SUBSCRIPTION, default_vm
+from agent.emulator.default_vm import RESOURCE_GROUP, SCALE_SET, SUBSCRIPTION, default_vm
 from agent.emulator.reading import Document, InputError, merged
 from agent.emulator.versions import CLOUDS, Cloud, Era
 
@@ -15,7 +16,14 @@ _SINGLE = {
     "resourceId": f"{_GROUP}/virtualMachines/examplevm",
     "vmScaleSetName": "",
 }
-_UBUNTU = {"offer": "0001-com-ubuntu-server-jammy", "publisher": "Canonical", "sku": "22_04-lts-gen2"}
+_IMAGE = {"offer": "0001-com-ubuntu-server-jammy", "publisher": "Canonical", "sku": "22_04-lts-gen2"}
+_UBUNTU = {
+    **_IMAGE,
+    "storageProfile": {
+        "imageReference": {"id": None, **_IMAGE, "version": "latest", "exactVersion": "22.04.202501280"}
+    },
+    "version": "22.04.202501280",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +33,14 @@ class Profile:
     Args:
         changes: a merge patch over the default document.
         balanced: what the load balancer says; None where there is none.
+        group: its resource group; None means that AKS made it, and named it after the region.
         cloud, era: None leaves what else is asked for.
     """
 
     told: str
     changes: Document = field(default_factory=dict)
     balanced: Document | None = None
+    group: str | None = None
     cloud: Cloud | None = None
     era: Era | None = None
 
@@ -66,6 +76,7 @@ PROFILES: dict[str, Profile] = {
         told="in a flexible scale set: named SET_ab12cd34, and the only kind with virtualMachineScaleSet.id",
         changes={
             "compute": {
+                **_UBUNTU,
                 "name": "flexpool_1a2b3c4d",
                 "osProfile": {"computerName": "flexpool1a2b3c4d"},
                 "placementGroupId": "",
@@ -76,11 +87,13 @@ PROFILES: dict[str, Profile] = {
                 "vmScaleSetName": "flexpool",
             }
         },
+        group="examplerg",
     ),
     "single-vm": Profile(
         told="a VM alone, of a Marketplace image, with a public address behind a Standard load balancer",
         changes={"compute": {**_SINGLE, **_UBUNTU, "priority": "Regular", "zone": "2"}},
         balanced=_BALANCED,
+        group="examplerg",
     ),
     "spot": Profile(
         told="a Spot instance of a uniform scale set: it can be preempted",
@@ -110,7 +123,7 @@ PROFILES: dict[str, Profile] = {
     "multi-nic": Profile(
         told="three interfaces in no order, one of them with IPv6 and a public address",
         changes={
-            "compute": _SINGLE,
+            "compute": {**_SINGLE, **_UBUNTU},
             "network": {
                 "interface": [
                     _interface("000D3AF806ED", "10.1.2.5"),
@@ -119,10 +132,11 @@ PROFILES: dict[str, Profile] = {
                 ]
             },
         },
+        group="examplerg",
     ),
     "china": Profile(
-        told="in the cloud of 21Vianet",
-        changes={"compute": {"location": "chinaeast2", "physicalZone": ""}},
+        told="in the cloud of 21Vianet, in a region with zones",
+        changes={"compute": {"location": "chinanorth3", "physicalZone": ""}},
         cloud="china",
     ),
     "usgov": Profile(
@@ -149,6 +163,7 @@ PROFILES: dict[str, Profile] = {
                 "zone": "",
             }
         },
+        group="examplerg",
         era="2019",
     ),
 }
@@ -166,6 +181,10 @@ def profile_named(name: str) -> Profile:
 
 
 def document_of(profile: Profile, cloud: Cloud) -> Document:
-    """Return a profile's whole document, fresh, in a cloud."""
+    """Return a profile's whole document, fresh, in a cloud; its ids and its disk are named after its own VM and group."""
     document: Document = merged(default_vm(CLOUDS[cloud]), profile.changes)
-    return document
+    compute = document["compute"]
+    group = profile.group or f"MC_examplerg_examplecluster_{compute['location']}"
+    text = json.dumps(document).replace(RESOURCE_GROUP, group)
+    renamed: Document = json.loads(text.replace(f"{SCALE_SET}_2_OsDisk_1", f"{compute['name']}_OsDisk_1"))
+    return renamed

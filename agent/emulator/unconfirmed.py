@@ -10,7 +10,7 @@ DocumentIncarnation begins anew, are what a client should survive; nobody record
 """
 
 from collections.abc import Iterable
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, cast
 
 from agent.emulator.reading import InputError
@@ -71,6 +71,10 @@ class Choices:
     load_balancer_strict: bool = _choice(
         default=False, question="Whether the load balancer refuses parameters besides api-version and format"
     )
+    load_balancer_longest: int = _choice(
+        0,
+        "Longest body, parameter and header value that the load balancer takes; documented without numbers, 0: any",
+    )
     load_balancer_brackets: bool = _choice(
         default=True, question="Whether IPv6 addresses stand in brackets there: recorded so, printed bare"
     )
@@ -91,6 +95,22 @@ class Choices:
     )
     events_off_seconds: float = _choice(
         86_400.0, "Seconds without a request after which events are switched off again; documented as 24 hours"
+    )
+
+
+def hastened(choices: Choices, speed: float) -> Choices:
+    """Return choices under which scheduled events are switched on and off faster.
+
+    Raises:
+        InputError: the speed is not above zero.
+    """
+    if not 0 < speed < float("inf"):
+        raise InputError(f"$.speed: expected a number above 0, found {speed!r}")
+    return replace(
+        choices,
+        first_events_seconds=choices.first_events_seconds / speed,
+        events_flow_seconds=choices.events_flow_seconds / speed,
+        events_off_seconds=choices.events_off_seconds / speed,
     )
 
 

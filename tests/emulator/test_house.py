@@ -39,7 +39,12 @@ def test_an_unknown_name_is_no_attribute_of_the_package():
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"instance": {}, "fleet": []}, "expected an instance, a profile or a fleet, found more than one"),
+        (
+            {"instance": {}, "fleet": []},
+            "expected an instance or a fleet, found both: an instance is a whole VM already",
+        ),
+        ({"instance": {}, "profile": "spot"}, "expected an instance or a profile, found both: "),
+        ({"speed": 0}, "$.speed: expected a number above 0, found 0"),
         ({"scenario": "x"}, "$.name: expected one of "),
         ({"clock_skew": 1e9}, "clock_skew: expected seconds, -3e8 to 3e8, found 1000000000.0"),
         ({"clock_skew": 1, "clock": lambda: 0.0}, "expected a clock or its clock_skew, found both"),

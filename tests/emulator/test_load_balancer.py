@@ -60,6 +60,53 @@ def test_other_parameters_pass_unless_it_is_chosen_to_be_strict():
     assert found == (400, {"error": "Unexpected request. Check the query parameters and retry."})
 
 
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (404, "Load Balancer metadata API isn't available right now. Retry later"),
+        (429, "Too many requests"),
+        (503, "Internal service unavailable. Retry later"),
+        (500, "Server error"),
+    ],
+)
+def test_where_it_fails_for_now_it_says_so_in_its_own_words(status, error):
+    with Emulator(profile="single-vm", rate_limit=None) as imds:
+        imds.put_faults([{"kind": "status", "status": status, "times": 1}])
+        found = ask(f"{imds.url}{PATH}?api-version=2020-10-01")
+        assert (found.status, found.json) == (status, {"error": error})
+        assert ask(f"{imds.url}{PATH}?api-version=2020-10-01").status == 200
+
+
+def test_other_categories_and_a_service_without_it_fail_in_the_general_words():
+    with Emulator(rate_limit=None) as imds:
+        imds.put_faults([{"kind": "status", "status": 503}])
+        assert ask(f"{imds.url}/metadata/instance?api-version=2021-02-01").json == {"error": "Service unavailable"}
+    with Emulator(era="2019", rate_limit=None) as imds:
+        imds.put_faults([{"kind": "status", "status": 503}])
+        assert ask(f"{imds.url}{PATH}?api-version=2020-10-01").json == {"error": "Service unavailable"}
+
+
+LONG = "x" * 33
+
+
+@pytest.mark.parametrize(
+    ("query", "more", "error"),
+    [
+        ("", {"body": LONG.encode()}, "Request body is larger than MaxBodyLength: 32"),
+        (f"&{LONG}=1", {}, "Parameter key length is larger than MaxParameterKeyLength: 32"),
+        (f"&x={LONG}", {}, "Parameter value length is larger than MaxParameterValueLength: 32"),
+        ("", {"headers": {"metadata": "true", "x": LONG}}, "Parameter header value length is larger than MaxHeaderValueLength: 32"),
+    ],
+)  # fmt: skip
+def test_what_is_longer_than_a_chosen_length_is_refused_and_by_default_nothing_is(query, more, error):
+    def with_at_most(longest):
+        service = Service(choices=Choices(load_balancer_longest=longest))
+        return asked(f"{PATH}?api-version=2020-10-01{query}", service=service, **more)
+
+    assert with_at_most(32) == (400, {"error": error})
+    assert (with_at_most(33)[0], with_at_most(0)[0]) == (200, 200)
+
+
 def test_a_service_of_2019_has_no_such_thing():
     response = said(f"{PATH}?api-version=2019-06-01", service=Service(era="2019"))
     assert (response.status, response.body) == (404, b'{"error":"Not found"}')
