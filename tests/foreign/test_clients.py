@@ -56,6 +56,42 @@ def test_curl_as_azures_pages_show_it():
     assert "2021-02-01" in json.loads(versions)["apiVersions"]
 
 
+# Use cases of Azure's pages, and what they print there, or the default VM's own where they print none.
+USE_CASES = {
+    "instance/compute/tags?api-version=2017-08-01&format=text": "Department:IT;Environment:Test;Role:WebRole",
+    "instance/compute/azEnvironment?api-version=2018-10-01&format=text": "AzurePublicCloud",
+    "instance/network/interface/0/ipv4/ipAddress/0/publicIpAddress?api-version=2017-08-01&format=text": "20.0.0.4",
+    "instance/compute/customData?api-version=2019-02-01&&format=text": "TXkgY3VzdG9tIGRhdGEu",
+    "instance?api-version=2017-04-02&format=text": "compute/ network/",
+    "instance": '{ "error": "Bad request. api-version was not specified in the request. For more information refer to'
+    ' aka.ms/azureimds", "newest-versions": [ "2018-10-01", "2018-04-02", "2018-02-01" ] }',
+    "instance/compute/vmId?api-version=2017-08-01": '{ "error": "Bad request" }',
+}
+
+
+def test_curl_for_each_use_case_of_azures_pages():
+    """In 2019, which showed custom data; the address and the data are put there first, as the sample's author had them."""
+    public = {"ipv4": {"ipAddress": [{"privateIpAddress": "10.1.1.4", "publicIpAddress": "20.0.0.4"}]}}
+    patch = {"compute": {"customData": "TXkgY3VzdG9tIGRhdGEu"}, "network": {"interface": [public]}}
+    put = f"curl -s -o /dev/null -X PATCH http://127.0.0.1:8170/instance -d '{json.dumps(patch)}'\n"
+    asked = "\n".join(f"{CURL}{target}' | tr '\\n' ' '; echo" for target in USE_CASES)
+    printed = [line.rstrip() for line in shell(put + asked, "--era 2019 --rate-limit 0").splitlines()]
+    assert dict(zip(USE_CASES, printed, strict=True)) == USE_CASES
+
+
+def test_python_of_the_standard_library_sees_each_kind_as_its_name_says():
+    script = """python3 - <<'PROGRAM'
+import json, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+request = urllib.request.Request("http://169.254.169.254/metadata/instance?api-version=2021-02-01", headers={"Metadata": "true"})
+with opener.open(request, timeout=2) as answer:
+    compute = json.load(answer)["compute"]
+print(compute["azEnvironment"], compute["location"], compute["vmScaleSetName"] or "-")
+PROGRAM"""
+    assert shell(script, "--profile china").split() == ["AzureChinaCloud", "chinanorth3", "aks-pool1-12345678-vmss"]
+    assert shell(script, "--profile single-vm").split() == ["AzurePublicCloud", "westeurope", "-"]
+
+
 def test_azures_recipe_for_the_signed_document_with_curl_and_openssl():
     """As on the page, but for jq, and for the root, which is the emulator's."""
     script = f"""
