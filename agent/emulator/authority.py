@@ -34,6 +34,7 @@ ROOT, ISSUER, STRANGER = "emulator-root", "emulator-issuing-ca-01", "stranger-is
 FILES = (ROOT, ISSUER, STRANGER)  # each served as NAME.crt, in DER, where certificates say that their issuer is
 
 _YEAR, _DAY = timedelta(days=365), timedelta(days=1)
+_OF_THE_SIGNER: tuple[Flaw, ...] = ("expired", "wrong-name", "wrong-chain")  # the other flaws are of what is signed
 # The service names its digest by the signature's identifier. Both are nine bytes, and nothing of these places is signed.
 _SHA256, _SHA256_WITH_RSA = bytes.fromhex("0609608648016503040201"), bytes.fromhex("06092a864886f70d01010b")
 
@@ -74,13 +75,20 @@ class Authority:
         from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415
 
-        with self._lock:
-            signer = self._signer(cloud, region, flaw if flaw in ("expired", "wrong-name", "wrong-chain") else None)
+        signer = self._ready_signer(cloud, region, flaw)
         builder = pkcs7.PKCS7SignatureBuilder().set_data(content)
         builder = builder.add_signer(signer.certificate, signer.key, hashes.SHA256())
         options = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoAttributes]
         der = builder.sign(serialization.Encoding.DER, options).replace(_SHA256, _SHA256_WITH_RSA)
         return _tampered(der) if flaw == "tampered" else der
+
+    def prepare(self, cloud: Cloud, region: str, flaw: Flaw | None = None) -> None:
+        """Make the keys that `sign` will need; tenths of a second each, once."""
+        self._ready_signer(cloud, region, flaw)
+
+    def _ready_signer(self, cloud: Cloud, region: str, flaw: Flaw | None) -> _Holder:
+        with self._lock:
+            return self._signer(cloud, region, flaw if flaw in _OF_THE_SIGNER else None)
 
     def certificate(self, name: str, *, pem: bool = False) -> bytes:
         """Return a certificate of FILES."""

@@ -67,6 +67,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root-file", metavar="FILE", help="write the root certificate of who signs documents there, in PEM"
     )
+    parser.add_argument(
+        "--issuers-url",
+        metavar="URL",
+        help="where certificates say that their issuers are (default: the admin side, which serves them at /issuers)",
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="""a fault of every VM from the start, as for PUT /faults: '{"kind": "attested", "flaw": "expired"}'""",
+    )
     parser.add_argument("--list-profiles", action="store_true", help="say which kinds of VMs there are, and end")
     parser.add_argument("--list-choices", action="store_true", help="say what is unconfirmed, and end")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="form of what is printed")
@@ -89,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
             .replace("$.speed:", "--speed:")
             .replace("clock_skew:", "--clock-skew:")
             .replace("profile:", "--profile:")
+            .replace("issuers_url:", "--issuers-url:")
         )
     except OSError as error:
         where = error.filename or f"{arguments.listen} or {arguments.admin}"
@@ -109,7 +122,7 @@ def _made(arguments: argparse.Namespace) -> "Emulator":
     from agent.emulator.shape import checked_instance  # noqa: PLC0415
     from agent.emulator.unconfirmed import with_choices  # noqa: PLC0415
 
-    return Emulator(
+    emulator = Emulator(
         instance=_document(arguments.instance, checked_instance),
         fleet=_document(arguments.fleet, fleet_from),
         profile=arguments.profile,
@@ -122,7 +135,24 @@ def _made(arguments: argparse.Namespace) -> "Emulator":
         admin=arguments.admin,
         choices=with_choices(arguments.choice),
         clock_skew=arguments.clock_skew,
+        issuers_url=arguments.issuers_url,
     )
+    _put_faults(emulator, arguments.fault)
+    return emulator
+
+
+def _put_faults(emulator: "Emulator", given: list[str]) -> None:
+    from agent.emulator.reading import InputError  # noqa: PLC0415 lazy: --help stays quick
+
+    try:
+        faults = [json.loads(each) for each in given]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--fault: expected JSON: {error}") from error
+    for vm in emulator.world.vms:
+        try:
+            emulator.put_faults(faults, vm=vm.name)
+        except InputError as error:
+            raise InputError(f"--fault{str(error).removeprefix('$')}") from None
 
 
 def _document(name: str | None, check: Callable[[object], object]) -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import urllib.parse
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
@@ -20,6 +21,7 @@ from agent.emulator.world import World
 
 Address: TypeAlias = tuple[str, int]
 
+_ANYWHERE = "http://0.0.0.0:"  # how an address says "all of them"; nobody can fetch from there
 _TRIES = 20  # free ports to try until all of a fleet's addresses have one in common
 
 
@@ -45,6 +47,22 @@ def address_from(text: str) -> Address:
     return host, int(port)
 
 
+def issuers_url_from(text: str) -> str:
+    """Read the URL below which certificates say that their issuers are: ASCII, as they can carry nothing else.
+
+    Raises:
+        InputError: where it is no such URL.
+    """
+    try:
+        parts = urllib.parse.urlsplit(text)
+    except ValueError:
+        parts = urllib.parse.urlsplit("")
+    printable = text.isascii() and text.isprintable() and " " not in text
+    if parts.scheme not in ("http", "https") or not parts.hostname or not printable:
+        raise InputError(f"issuers_url: expected a URL such as 'http://www.microsoft.com/issuers', found {text!r}")
+    return text
+
+
 class Emulator:
     """IMDS over real HTTP, as a context manager.
 
@@ -60,6 +78,8 @@ class Emulator:
         clock_skew: seconds that the service's clock is ahead of the machine's, negative where it is behind: so a node's
             wrong clock looks from its own side. Not with `clock`.
         clock: seconds since 1970 that never run backwards; None means the machine's.
+        issuers_url: where certificates say that their issuers are, for verifiers that fetch from certain hosts only; None
+            means the admin side, which serves them below /issuers in any case.
 
     Raises:
         InputError: for a document, a scenario or an address that is not right.
@@ -82,6 +102,7 @@ class Emulator:
         choices: Choices | None = None,
         clock_skew: float = 0.0,
         clock: Callable[[], float] | None = None,
+        issuers_url: str | None = None,
     ) -> None:
         if instance is not None and (profile is not None or fleet is not None):
             other = "profile" if fleet is None else "fleet"
@@ -96,6 +117,7 @@ class Emulator:
         skew = skew_of(clock_skew, "clock_skew")
         self._listen, self._admin = address_from(listen), address_from(admin)
         self._world = World(vms, service=service, rate_limit=rate_limit, clock=clock or steady_clock(skew))
+        self._issuers_url = None if issuers_url is None else issuers_url_from(issuers_url)
         self._speed = speed
         for vm in vms:
             self._world.put_load_balancer(vm.name, kind.balanced)
@@ -116,7 +138,8 @@ class Emulator:
             self._closing = undo.pop_all()
         self.urls = {name: listener.url for name, listener in listeners.items()}
         self.admin_url = admin.url
-        self._world.issuers_at = f"{admin.url}/issuers"
+        reachable = admin.url.replace(_ANYWHERE, "http://127.0.0.1:")
+        self._world.issuers_at = self._issuers_url or f"{reachable}/issuers"
         return self
 
     def __exit__(

@@ -29,6 +29,7 @@ class Fault:
 
     Args:
         status: for kind status.
+        path: how a path begins; of kind attested it is /metadata/attested where none is given.
         body: None means the one that fits the kind (and for kind status the service's own for that status).
         method: GET or POST; None means both.
         seconds: of delay, or of a hang before the connection is closed; None means 1 of delay, and no end of a hang. Of
@@ -142,7 +143,8 @@ def _fault_from(given: object, path: str, now: float) -> Fault:
     if kind not in KINDS:
         raise wrong(f"{path}.kind", f"one of {', '.join(KINDS)}", kind)
     readers = {**_READERS, "seconds": ("seconds", skew_of)} if kind == "skew" else _READERS
-    changes: dict[str, Any] = {}
+    # A flaw meets no other request: it would use up its times there, and hide the faults after it.
+    changes: dict[str, Any] = {"path": "/metadata/attested"} if kind == "attested" else {}
     for key, (field, read) in readers.items():
         if key in document:
             changes[field] = read(document[key], f"{path}.{key}")

@@ -88,7 +88,7 @@ def answered(
 def _meant(named: Mapping[str, str], identities: Sequence[Identity]) -> Identity | Response:
     for name, value in named.items():
         for each in identities:
-            if str(getattr(each, name)).casefold() == value.casefold():
+            if value and str(getattr(each, name)).casefold() == value.casefold():  # "" is nobody's, not the system's
                 return each
         return refused("invalid_request", _RECORDED_NONE)
     if not identities:

@@ -5,7 +5,12 @@ forwarded, header, method, version, path, format; one trailing slash is accepted
 a 400, and is ignored where only JSON exists; arrays list their indices as text; a leaf as text has no newline; the rate
 limit holds for any second, not for each one on the clock; scheduled events without a version get the same hint as
 /instance; a service of 2019 has the events versions up to 2019-04-01; an approval is answered with an empty body, an
-empty list of approvals approves nothing, and one unknown event refuses them all. Stories in which NotBefore moves, or
+empty list of approvals approves nothing, and one unknown event refuses them all. A nonce that is too long, or has other
+characters than letters and digits, is a 400 in the bare form, and an empty one counts as none; a document lives six
+hours, as real ones of 2022 and 2023 did (others were seen that lived for seconds). A token lives a day and is the same
+for an hour; `resource` without "://" is what `invalid_resource` means; two of client_id, object_id and msi_res_id are
+`invalid_request`, and one that is empty, or that nobody has, is "Identity not found"; the system-assigned identity goes
+before others; beyond five requests at a time there is a 429. Stories in which NotBefore moves, or
 DocumentIncarnation begins anew, are what a client should survive; nobody recorded them.
 """
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
@@ -12,9 +13,14 @@ import pytest
 
 from agent.emulator import Emulator
 from agent.emulator.attested import FLAWS
+from agent.emulator.authority import Authority
+from agent.emulator.exchange import Request
+from agent.emulator.fleet import one_vm
 from agent.emulator.reading import InputError
 from agent.emulator.unconfirmed import Choices
-from tests.cli.running import ROOT
+from agent.emulator.versions import Service
+from agent.emulator.world import World
+from tests.cli.running import PATIENCE, ROOT
 from tests.emulator.asking import DOCUMENTS, ask, said
 
 AT = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
@@ -101,6 +107,71 @@ def test_openssl_believes_it_in_every_cloud(cloud, tmp_path):
         shown = openssl("x509", "-in", signer(data, tmp_path), "-noout", "-subject", "-ext", "subjectAltName").decode()
         assert f"CN = {NAMES[cloud]}" in shown
         assert f"DNS:{NAMES[cloud]}, DNS:westeurope.{NAMES[cloud]}" in shown
+
+
+@pytest.mark.parametrize("cloud", NAMES)
+def test_openssl_refuses_what_is_wrong_in_every_cloud(cloud, tmp_path):
+    with Emulator(rate_limit=None, cloud=cloud, clock=AT.timestamp) as imds:
+        imds.put_faults([{"kind": "attested", "flaw": "tampered"}])
+        openssl("smime", "-verify", "-inform", "DER", "-noverify", given=der(imds), good=False)
+        for flaw in ("expired", "wrong-chain"):
+            imds.put_faults([{"kind": "attested", "flaw": flaw}])
+            chain(imds, der(imds), tmp_path, good=False)
+
+
+def place_of_the_issuer(imds, folder) -> str:
+    shown = openssl("x509", "-in", signer(der(imds), folder), "-noout", "-text").decode()
+    return re.findall(r"CA Issuers - URI:(\S+)", shown)[0]
+
+
+def test_the_issuer_is_said_to_be_where_the_admin_side_is_or_where_one_was_told(tmp_path):
+    with Emulator(rate_limit=None) as imds:
+        assert place_of_the_issuer(imds, tmp_path) == f"{imds.admin_url}/issuers/emulator-issuing-ca-01.crt"
+    with Emulator(rate_limit=None, issuers_url="http://www.microsoft.com/issuers/") as imds:
+        place = "http://www.microsoft.com/issuers/emulator-issuing-ca-01.crt"
+        assert place_of_the_issuer(imds, tmp_path) == place
+
+
+def test_an_admin_side_on_every_address_names_one_that_a_verifier_can_reach(tmp_path):
+    with Emulator(rate_limit=None, admin="0.0.0.0:0") as imds:
+        place = place_of_the_issuer(imds, tmp_path)
+        assert place == f"http://127.0.0.1:{imds.admin_url.rpartition(':')[2]}/issuers/emulator-issuing-ca-01.crt"
+        assert ask(place, headers={}).status == 200
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x", "ftp://x/y", "http:///y", "http://[", "http://\u00e4.example/x", "http://x/a b"]
+)
+def test_a_url_of_issuers_that_no_certificate_could_name_is_refused(url):
+    with pytest.raises(
+        InputError, match=r"issuers_url: expected a URL such as 'http://www\.microsoft\.com/issuers', found "
+    ):
+        Emulator(issuers_url=url)
+
+
+def test_no_other_request_waits_while_keys_are_made():
+    begun, goes_on = threading.Event(), threading.Event()
+
+    class Slow(World):
+        def authority(self) -> Authority:
+            begun.set()
+            assert goes_on.wait(PATIENCE)
+            return super().authority()
+
+    world = Slow(one_vm(), service=Service(), rate_limit=None, clock=AT.timestamp)
+    world.issuers_at = "http://x"
+    [vm] = world.vms
+    header = {"metadata": "true"}
+    proof = Request(method="GET", path="/metadata/attested/document", query="api-version=2021-02-01", headers=header)
+    other = Request(method="GET", path="/metadata/versions", query="", headers=header)
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(world.deliver, vm.name, proof)
+        try:
+            assert begun.wait(PATIENCE)
+            assert threads.submit(world.deliver, vm.name, other).result(PATIENCE).response.status == 200
+        finally:
+            goes_on.set()
+        assert slow.result(PATIENCE).response.status == 200
 
 
 def test_the_fields_are_those_of_the_version_in_alphabetical_order_and_compact(imds):
@@ -215,6 +286,16 @@ def test_without_the_library_it_says_so_and_all_else_works():
     done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, check=True)
     told = "signed documents need the library cryptography: pip install cryptography"
     assert (done.stdout.splitlines(), done.stderr) == ([f"501 {told}", f"400 {told}"], "")
+
+
+def test_a_flaw_meets_the_signed_document_alone_and_other_requests_use_it_up_no_more(imds):
+    imds.put_faults([{"kind": "attested", "flaw": "other-vm", "times": 1}, {"kind": "status", "status": 410}])
+    try:
+        assert ask(f"{imds.url}/metadata/versions").status == 410
+        assert signed(imds)["vmId"] == "00000000-0000-4000-8000-000000000000"
+        assert ask(f"{imds.url}{PATH}2021-02-01").status == 410
+    finally:
+        imds.clear_faults()
 
 
 def test_an_unknown_flaw_is_refused(imds):

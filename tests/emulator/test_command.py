@@ -1,5 +1,6 @@
 """The emulator as a program, in a process of its own."""
 
+import base64
 import contextlib
 import json
 import signal
@@ -95,6 +96,36 @@ def test_era_cloud_limit_and_choices_are_heard():
         }
         text = "/metadata/instance/compute/azEnvironment?api-version=2018-10-01&format=text"
         assert ask(ready["listen"] + text).body == b"AzureChinaCloud"
+
+
+def test_faults_are_there_from_the_start_on_every_vm(tmp_path):
+    file = tmp_path / "fleet.json"
+    vms = [{"address": f"127.0.1.{n}", "instance": {"compute": {"name": f"vm_{n}"}}} for n in (1, 2)]
+    file.write_text(json.dumps(vms))
+    faults = [
+        '{"kind": "attested", "flaw": "other-vm"}',
+        '{"kind": "status", "status": 410, "path": "/metadata/instance"}',
+    ]
+    with running("--fleet", str(file), "--fault", faults[0], "--fault", faults[1]) as (ready, _):
+        for url in ready["vms"].values():
+            assert ask(url + INSTANCE).status == 410
+            signed = ask(url + "/metadata/attested/document?api-version=2021-02-01").json["signature"]
+            assert b'"vmId":"00000000-0000-4000-8000-000000000000"' in base64.b64decode(signed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--fault", '{"kind": "attested", "flaw": "x"}'], "--fault[0].flaw: expected one of expired, "),
+        (["--fault", '{"kind": "hang"}', "--fault", "[]"], "--fault[1]: expected an object"),
+        (["--fault", "expired"], "--fault: expected JSON: "),
+        (["--issuers-url", "x"], "--issuers-url: expected a URL such as 'http://www.microsoft.com/issuers', found 'x'"),
+    ],
+)
+def test_a_wrong_fault_or_url_of_issuers_is_refused_in_one_line(arguments, error):
+    code, printed, told = ended(*ANY, *arguments)
+    assert (code, printed, told.count("\n")) == (2, "", 1)
+    assert told.startswith(f"emulate: {error}")
 
 
 def test_a_story_is_told_from_the_start():

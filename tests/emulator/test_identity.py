@@ -82,6 +82,8 @@ def test_one_of_several_identities_is_meant(query, identities, whose):
         ("", (SYSTEM,), "invalid_request", "Required query variable 'resource' is missing"),
         ("&resource=nothing", (SYSTEM,), "invalid_resource", "AADSTS50001: The resource principal named nothing was not found in the tenant"),
         (MANAGEMENT, (), "invalid_request", "Identity not found"),
+        (f"{MANAGEMENT}&msi_res_id=", (SYSTEM, ONE), "invalid_request", "Identity not found"),
+        (f"{MANAGEMENT}&client_id=", (Identity(client_id="", object_id="o"),), "invalid_request", "Identity not found"),
         (f"{MANAGEMENT}&client_id=x", (SYSTEM, ONE), "invalid_request", "Identity not found"),
         (f"{MANAGEMENT}&client_id=c-1&object_id=o-1", (ONE,), "invalid_request", "client_id, object_id and msi_res_id exclude each other"),
         (
