@@ -107,7 +107,7 @@ def lab(folder: Path) -> Iterator[Lab]:
     """Start a JVM for as long as the block lasts."""
     with (folder / "hadoop.log").open("w") as log:
         process = subprocess.Popen(
-            ["java", "-Xmx512m", "-cp", classpath(), "Lab"],
+            ["java", "-Xmx512m", f"-Djava.io.tmpdir={folder}", "-cp", classpath(), "Lab"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

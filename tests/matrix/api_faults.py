@@ -1,10 +1,11 @@
 """The faults of an API server, and what ends or mends each of them."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.matrix.faulty_api import Answer, Call, Fault, FaultyApi, refusal
+from tests.matrix.faulty_api import UPSTREAM, Answer, Call, Fault, FaultyApi, refusal
 from tests.matrix.way import Way
 
 RETRY_AFTER = 4  # seconds; less than the longest pause while an event presses
@@ -60,13 +61,40 @@ def silence(*, done: bool) -> ApiFault:
         done: only what is written gets no answer, and it is carried out all the same.
     """
 
+    doing = InFlight()
+
     def fault(call: Call, pass_on: Callable[[], Answer]) -> Answer | None:
-        if done:
-            found = pass_on()
-            return found if call.method == "GET" else None
+        if not done:
+            return None
+        if call.method == "GET":
+            doing.wait()  # what got no answer was done before anybody looks, however slow this machine is
+            return pass_on()
+        with doing:
+            pass_on()
         return None
 
-    return ApiFault(begin=lambda way: way.api.misbehave(fault), blocks=not done, read_timeout=0.5)
+    return ApiFault(begin=lambda way: way.api.misbehave(fault), blocks=not done, read_timeout=1.0 if done else 0.5)
+
+
+class InFlight:
+    """Counts what is being done, so that others can wait until nothing is."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.count = 0
+
+    def __enter__(self) -> None:
+        with self.changed:
+            self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.changed:
+            self.count -= 1
+            self.changed.notify_all()
+
+    def wait(self) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: not self.count, UPSTREAM)
 
 
 def old_token(way: Way) -> None:

@@ -170,10 +170,20 @@ public class Lab {
         try (FSDataOutputStream out = files.create(path, true, 4096, replicas, 1 << 20)) {
           out.write(new byte[1024]);
         }
-        String[] paths = files.getFileBlockLocations(path, 0, 1)[0].getTopologyPaths();
+        String[] paths = replicas(files, path, replicas);
         spread.add(String.valueOf(Arrays.stream(paths).map(each -> each.substring(0, each.lastIndexOf('/'))).distinct().count()));
       }
     }
     return String.join(" ", spread);
+  }
+
+  // A file is closed with its first replica; the NameNode hears of the others a moment later.
+  private static String[] replicas(DistributedFileSystem files, Path path, int count) throws Exception {
+    String[] paths = {};
+    for (int tries = 0; tries < 600 && paths.length < count; tries++) {
+      Thread.sleep(tries == 0 ? 0 : 100);
+      paths = files.getFileBlockLocations(path, 0, 1)[0].getTopologyPaths();
+    }
+    return paths;
   }
 }
