@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,6 +81,19 @@ def compiled(folder: Path, jars: Path) -> None:
         raise NoHadoop(f"javac: {done.stderr[:500]}")
 
 
+def write_site(folder: Path, site: Mapping[str, object]) -> None:
+    """Write hdfs-site.xml where `lab` and `refresh_command` look for it."""
+    rows = "".join(f"<property><name>{key}</name><value>{value}</value></property>" for key, value in site.items())
+    (folder / "conf").mkdir(exist_ok=True)
+    (folder / "conf" / "hdfs-site.xml").write_text(f"<configuration>{rows}</configuration>\n")
+
+
+def refresh_command(folder: Path, port: str) -> list[str]:
+    """Return `hdfs dfsadmin -refreshNodes` as the shell script of that name starts it."""
+    admin = "org.apache.hadoop.hdfs.tools.DFSAdmin"
+    return ["java", "-Xmx128m", "-cp", f"{folder / 'conf'}:{classpath()}", admin, "-fs", f"hdfs://127.0.0.1:{port}", "-refreshNodes"]  # fmt: skip
+
+
 class Lab:
     """A JVM that does as it is told."""
 
@@ -103,11 +116,16 @@ class Lab:
 
 
 @contextmanager
-def lab(folder: Path) -> Iterator[Lab]:
-    """Start a JVM for as long as the block lasts."""
+def lab(folder: Path, site: Mapping[str, object] | None = None) -> Iterator[Lab]:
+    """Start a JVM for as long as the block lasts.
+
+    Args:
+        site: what stands in hdfs-site.xml on its class path: a NameNode reads it anew when its nodes are refreshed.
+    """
+    write_site(folder, site or {})
     with (folder / "hadoop.log").open("w") as log:
         process = subprocess.Popen(
-            ["java", "-Xmx512m", f"-Djava.io.tmpdir={folder}", "-cp", classpath(), "Lab"],
+            ["java", "-Xmx512m", f"-Djava.io.tmpdir={folder}", "-cp", f"{folder / 'conf'}:{classpath()}", "Lab"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

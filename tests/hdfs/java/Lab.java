@@ -12,9 +12,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import javax.net.SocketFactory;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.hdfs.DistributedFileSystem;
@@ -88,13 +90,20 @@ public class Lab {
       case "resolve":
         return resolve(rest.get(0), Integer.parseInt(rest.get(1)), rest.subList(2, rest.size()));
       case "namenode":
-        return namenode(rest.get(0), rest.get(1), Boolean.parseBoolean(rest.get(2)));
+        return namenode(rest.get(0), rest.get(1), Boolean.parseBoolean(rest.get(2)), rest.subList(3, rest.size()));
       case "datanode":
         return datanode(rest.get(0));
+      case "stop":
+        data.remove(rest.get(0)).shutdown();
+        return "ok";
       case "racks":
         return racks();
       case "write":
-        return write(Integer.parseInt(rest.get(0)), Short.parseShort(rest.get(1)));
+        return write(Integer.parseInt(rest.get(0)), Short.parseShort(rest.get(1)), "/file-");
+      case "write-more":
+        return write(Integer.parseInt(rest.get(0)), Short.parseShort(rest.get(1)), "/more-");
+      case "places":
+        return places(rest.get(0));
       default:
         throw new IllegalArgumentException(word);
     }
@@ -109,7 +118,8 @@ public class Lab {
     return found == null ? "null" : String.join(" ", found);
   }
 
-  private static String namenode(String where, String script, boolean reject) throws Exception {
+  // Further settings as key=value; those that a NameNode reads anew belong into hdfs-site.xml on the class path.
+  private static String namenode(String where, String script, boolean reject, List<String> more) throws Exception {
     folder = new File(where);
     base = new HdfsConfiguration();
     base.set("fs.defaultFS", "hdfs://127.0.0.1:0");
@@ -124,11 +134,15 @@ public class Lab {
     base.setInt("dfs.namenode.safemode.min.datanodes", 0);
     base.set("dfs.block.replicator.classname",
         "org.apache.hadoop.hdfs.server.blockmanagement.BlockPlacementPolicyRackFaultTolerant");
+    for (String each : more) {
+      String[] pair = each.split("=", 2);
+      base.set(pair[0], pair[1]);
+    }
     NameNode.format(base);
     name = NameNode.createNameNode(new String[] {}, base);
     base.set("fs.defaultFS", "hdfs://127.0.0.1:" + name.getNameNodeAddress().getPort());
     base.set("dfs.namenode.rpc-address", "127.0.0.1:" + name.getNameNodeAddress().getPort());
-    return "ok " + name.getNameNodeAddress().getPort();
+    return "ok " + name.getNameNodeAddress().getPort() + " " + name.getHttpAddress().getPort();
   }
 
   private static String datanode(String address) throws Exception {
@@ -161,12 +175,26 @@ public class Lab {
     return found.toString();
   }
 
+  // The addresses that hold each file's block, of all files whose path begins so.
+  private static String places(String prefix) throws Exception {
+    List<String> found = new ArrayList<>();
+    try (DistributedFileSystem files = files()) {
+      for (FileStatus each : files.listStatus(new Path("/"))) {
+        if (each.getPath().toUri().getPath().startsWith(prefix)) {
+          String[] names = files.getFileBlockLocations(each, 0, 1)[0].getNames();
+          found.add(Arrays.stream(names).map(one -> one.substring(0, one.lastIndexOf(':'))).sorted().collect(Collectors.joining(",")));
+        }
+      }
+    }
+    return String.join(" ", found);
+  }
+
   // Writes files of one block each; returns on how many racks the replicas of each are.
-  private static String write(int count, short replicas) throws Exception {
+  private static String write(int count, short replicas, String prefix) throws Exception {
     List<String> spread = new ArrayList<>();
     try (DistributedFileSystem files = files()) {
       for (int number = 0; number < count; number++) {
-        Path path = new Path("/file-" + number);
+        Path path = new Path(prefix + number);
         try (FSDataOutputStream out = files.create(path, true, 4096, replicas, 1 << 20)) {
           out.write(new byte[1024]);
         }
