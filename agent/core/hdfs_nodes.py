@@ -1,10 +1,12 @@
-"""Kubernetes nodes as hosts with a place, by what our own agents labelled: a node without our labels has none."""
+"""Kubernetes nodes as hosts of HDFS: where they stand, by what our own agents labelled, and what their marks say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.core.labels import read_identity
+from agent.core.mark import MarkedEvent, read_mark
 from agent.core.rack_table import network_of
 from agent.core.racks import RackedHost
 
@@ -19,6 +21,51 @@ class NodePlace:
     zone: str | None = None
     fault_domain: int | None = None
     update_domain: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HdfsHost:
+    """A VM that may be a DataNode.
+
+    Attributes:
+        name: of the node, or of the VM where there is no Kubernetes.
+        uid: of the node; "" where there is no Kubernetes.
+        events: as its own agent marked them.
+        said: what stands on the node about HDFS already.
+    """
+
+    name: str
+    host: RackedHost
+    vm_id: str | None = None
+    events: tuple[MarkedEvent, ...] = ()
+    uid: str = ""
+    said: str | None = None
+
+
+def hdfs_host(node: Mapping[str, object], domain: str, known: HdfsHost | None = None) -> HdfsHost | None:
+    """Read a node; None where it has no place yet.
+
+    Args:
+        known: what was known of it before: its place stays where its labels are gone for a moment, since a VM does not move.
+    """
+    placed = racked_node(node, domain)
+    if placed is None and known is not None:
+        placed = known.host
+    if placed is None:
+        return None
+    metadata = _mapping(node.get("metadata"))
+    annotations = _mapping(metadata.get("annotations"))
+    instance, mark, said = (_text(annotations, f"{domain}/{key}") for key in ("instance", "events", "hdfs"))
+    identity = read_identity(instance) if instance is not None else None
+    standing = read_mark(mark)
+    return HdfsHost(
+        name=name_of(node),
+        host=placed,
+        vm_id=identity.vm_id if identity is not None else None,
+        events=standing.events if standing is not None else (),
+        uid=_text(metadata, "uid") or "",
+        said=said,
+    )
 
 
 def racked_node(node: Mapping[str, object], domain: str) -> RackedHost | None:

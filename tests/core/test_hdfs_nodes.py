@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.core.hdfs_nodes import NodePlace, name_of, racked_node
+from agent.core.hdfs_nodes import NodePlace, hdfs_host, name_of, racked_node
 
 P = "imds-agent.github.io"
 
@@ -11,6 +11,12 @@ def node(labels=None, addresses=(("InternalIP", "10.0.0.4"), ("Hostname", "node-
     prefixed = {f"topology.{P}/{key}": value for key, value in (labels or {}).items()}
     status = {"addresses": [{"type": kind, "address": address} for kind, address in addresses]}
     return {"metadata": {"name": "node-a", "labels": prefixed}, "spec": spec, "status": status}
+
+
+def with_annotations(annotations):
+    found = node({"region": "westeurope", "zone": "westeurope-1"})
+    found["metadata"] |= {"annotations": annotations, "uid": "u-1"}
+    return found
 
 
 def test_labels_become_a_place_and_addresses_its_names():
@@ -49,3 +55,26 @@ def test_a_node_that_does_not_say_where_it_stands_has_no_place(document):
 def test_a_node_has_a_name():
     assert name_of(node()) == "node-a"
     assert name_of({}) == ""
+
+
+def test_a_node_becomes_a_host_with_its_vm_its_events_and_what_is_said_of_it():
+    mark = '{"v":1,"events":{"E1":{"type":"Reboot","do":"cordon"}}}'
+    annotations = {
+        f"{P}/instance": '{"vmId":"ABC","name":"vm_1"}',
+        f"{P}/events": mark,
+        f"{P}/hdfs": "said",
+    }
+    found = hdfs_host(with_annotations(annotations), P)
+    assert found is not None
+    assert (found.vm_id, [each.id for each in found.events], found.said, found.uid) == ("abc", ["E1"], "said", "u-1")
+
+
+def test_a_node_keeps_its_place_and_not_its_events_while_its_labels_are_gone():
+    known = hdfs_host(with_annotations({f"{P}/events": '{"v":1,"events":{"E1":{"type":"Reboot","do":"cordon"}}}'}), P)
+    bare = {"metadata": {"name": "node-a", "uid": "u-1"}, "status": {}}
+    assert hdfs_host(bare, P) is None
+    kept = hdfs_host(bare, P, known)
+    assert kept is not None
+    assert kept.host == known.host
+    assert kept.events == ()
+    assert kept.vm_id is None
