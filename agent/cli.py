@@ -139,7 +139,46 @@ SYNC = (
         {"metavar": "NETWORK", "action": "append", "help": "a network whose unknown hosts the script may leave open"},
     ),
     ("--overrides", {"metavar": "FILE", "help": "rows of your own, a host and a path each; they win"}),
+    ("--selector", {"metavar": "LABELS", "help": "only nodes with these labels, as kubectl takes them [all]"}),
     ("--once", {"action": "store_true", "help": "write once and end"}),
+    ("--probes", {"metavar": "HOST:PORT", "help": "answer /healthz, /readyz and /metrics there [nowhere]"}),
+    ("--dfs-hosts", {"metavar": "FILE", "help": "keep dfs.hosts there too, with upgrade domains [not kept]"}),
+    ("--namenode", {"metavar": "URL", "help": "whom to ask which DataNodes are live, such as http://127.0.0.1:9870"}),
+    ("--refresh", {"metavar": "COMMAND", "help": "run when dfs.hosts changed: 'hdfs dfsadmin -refreshNodes'"}),
+    (
+        "--upgrade-domain",
+        {
+            "choices": ("auto", "update-domain", "zone", "fault-domain", "none"),
+            "help": "what is one; auto takes the first that tells hosts apart [auto]",
+        },
+    ),
+    (
+        "--factor",
+        {
+            "metavar": "N",
+            "type": int,
+            "default": 3,
+            "help": "dfs.namenode.upgrade.domain.factor, to warn of too few [3]",
+        },
+    ),
+    ("--hosts-overrides", {"metavar": "FILE", "help": "entries of your own in the form of dfs.hosts; they win"}),
+    (
+        "--maintenance",
+        {"action": "store_true", "help": "take a DataNode out of service before an event stops its VM"},
+    ),
+    (
+        "--maintenance-lasts",
+        {
+            "metavar": "SECONDS",
+            "type": float,
+            "default": 1800.0,
+            "help": "then it ends by itself, unless asked for anew [1800]",
+        },
+    ),
+    (
+        "--share",
+        {"metavar": "PERCENT", "type": int, "default": 5, "help": "of the hosts may leave service in one run [5]"},
+    ),
 )
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
@@ -211,7 +250,7 @@ SUBS = (
         "hdfs-sync",
         "agent.commands.hdfs_sync:hdfs_sync",
         ("cluster", "imds"),
-        "keep that script's table, as the cluster's nodes are labelled",
+        "keep that script's table, and dfs.hosts, as the cluster's nodes are labelled",
         own=SYNC,
     ),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),

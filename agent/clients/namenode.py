@@ -32,10 +32,14 @@ class NameNodeView:
 
     Attributes:
         active: it is the one that clients write to; a standby hears of DataNodes as well, and decides nothing.
+        started: when its process began, in seconds since 1970.
+        safe_mode: it still waits for its DataNodes, or a person told it to change nothing.
         datanodes: live and dead.
     """
 
     active: bool
+    started: float
+    safe_mode: bool
     datanodes: tuple[DataNode, ...]
 
 
@@ -67,7 +71,13 @@ class NameNode:
         """
         try:
             active = self._bean(STATUS).at("State").text() == "active"
-            return NameNodeView(active=active, datanodes=read_datanodes(self._bean(INFO)))
+            info = self._bean(INFO)
+            return NameNodeView(
+                active=active,
+                started=(info.at("NNStartedTimeInMillis").number() or 0) / 1000,
+                safe_mode=info.at("Safemode").text() is not None,
+                datanodes=read_datanodes(info),
+            )
         except DocumentError as error:
             raise NameNodeError(f"{self.url}/jmx: {error}") from error
 

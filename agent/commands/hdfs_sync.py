@@ -1,17 +1,28 @@
-"""`hdfs-sync`: keeps the table of racks for a NameNode beside it."""
+"""`hdfs-sync`: keeps the table of racks, and `dfs.hosts` where asked to, for a NameNode beside it."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from agent.clients.namenode import NameNode
 from agent.commands.racks import DEADLINE, read_form_or_tell
+from agent.core.hdfs_hosts import HostsRules
+from agent.core.hdfs_nodes import HdfsHost
+from agent.core.health import Health
 from agent.core.rack_table import network_of
 from agent.core.racks import RackedHost
 from agent.daemon.partners import access, imds_client
-from agent.hdfs.sync import NodeSync, TableWriter
+from agent.daemon.probes import Probes
+from agent.hdfs.hosts import HostsFile, HostsWriter
+from agent.hdfs.metrics import SyncMetrics
+from agent.hdfs.refresh import read_command, refresh
+from agent.hdfs.sources import Fixed, Nodes
+from agent.hdfs.sync import Sync
+from agent.hdfs.table import TableWriter
 from agent.log import set_up
 from agent.told import Told
 
@@ -19,42 +30,126 @@ if TYPE_CHECKING:
     import argparse
     from types import FrameType
 
+    from agent.clients.cluster import Cluster
     from agent.core.instance import Instance
+    from agent.hdfs.sources import Source
     from agent.settings import Settings
+
+# A term shorter than a minute could end between two looks; Hadoop itself takes any factor above 0.
+BOUNDS = (("share", 1, 100), ("factor", 1, 100), ("maintenance-lasts", 60, 86_400))
+STUCK = 300.0  # seconds without a turn: a refresh has one minute, an answer of the NameNode some seconds
 
 
 class Stopped(BaseException):
-    """A signal asked us to leave; the table stays."""
+    """A signal asked us to leave; the files stay."""
 
 
 def hdfs_sync(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Write the table once, or follow the cluster until stopped."""
+    """Write once, or follow the source until stopped."""
     log = set_up(level=settings.log_level, form=settings.log_format)
-    for each in arguments.own or ():
-        if network_of(each) is None:
-            raise Told(f"--own: expected a network such as 10.224.0.0/16, found {each[:60]!r}")
+    _check(arguments)
     overrides = Path(arguments.overrides) if arguments.overrides else None
     form = read_form_or_tell(arguments.form)
-    writer = TableWriter(Path(arguments.table), form, arguments.own or (), overrides, log)
-    if arguments.source == "imds":
-        with imds_client(settings) as client:
-            writer.write([racked(client.instance(deadline=DEADLINE).value)])
-        return 0
-    from agent.clients.cluster import Cluster  # noqa: PLC0415 - 0.4 s that a VM without Kubernetes need not pay
-
-    sync = NodeSync(Cluster(access(settings)), writer, settings.domain, log)
-    if arguments.once:
+    table = TableWriter(Path(arguments.table), form, arguments.own or (), overrides, log)
+    cluster = _cluster(settings) if arguments.source == "kubernetes" else None
+    source = _source(settings, arguments, cluster, log)
+    sync = Sync(source, table, _hosts(settings, arguments, cluster, log), SyncMetrics(), log)
+    if arguments.once or arguments.source == "imds":
+        if isinstance(source, Nodes):
+            source.look()
         sync.once()
         return 0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    with contextlib.suppress(Stopped):
+    with contextlib.suppress(Stopped), _probes(arguments.probes, sync):
         sync.run()
     return 0
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    for each in arguments.own or ():
+        if network_of(each) is None:
+            raise Told(f"--own: expected a network such as 10.224.0.0/16, found {each[:60]!r}")
+    if arguments.dfs_hosts is None:
+        for flag in ("refresh", "namenode", "maintenance", "hosts_overrides", "upgrade_domain"):
+            if getattr(arguments, flag):
+                raise Told(f"--{flag.replace('_', '-')} needs --dfs-hosts FILE")
+    elif arguments.namenode is None:
+        raise Told("--dfs-hosts needs --namenode URL: a live DataNode that is not listed would be thrown out")
+    for flag, least, most in BOUNDS:
+        if not least <= getattr(arguments, flag.replace("-", "_")) <= most:
+            raise Told(f"--{flag}: expected {least} to {most}, found {getattr(arguments, flag.replace('-', '_'))}")
+    if arguments.maintenance and not arguments.refresh:
+        raise Told("--maintenance needs --refresh COMMAND, such as 'hdfs dfsadmin -refreshNodes'")
+
+
+def _cluster(settings: Settings) -> Cluster:
+    from agent.clients.cluster import Cluster  # noqa: PLC0415 - 0.4 s that a VM without Kubernetes need not pay
+
+    return Cluster(access(settings))
+
+
+def _source(settings: Settings, arguments: argparse.Namespace, cluster: Cluster | None, log: Any) -> Source:
+    if cluster is not None:
+        return Nodes(cluster, settings.domain, log, arguments.selector)
+    with imds_client(settings) as client:
+        return Fixed([own_host(client.instance(deadline=DEADLINE).value)])
+
+
+def _hosts(settings: Settings, arguments: argparse.Namespace, cluster: Cluster | None, log: Any) -> HostsWriter | None:
+    if arguments.dfs_hosts is None:
+        return None
+    rules = HostsRules(
+        kind=None if arguments.upgrade_domain in (None, "auto") else arguments.upgrade_domain,
+        maintain=arguments.maintenance,
+        share=arguments.share,
+        lasts=arguments.maintenance_lasts,
+        factor=arguments.factor,
+    )
+    command = _command(arguments.refresh) if arguments.refresh else None
+    return HostsWriter(
+        HostsFile(Path(arguments.dfs_hosts)),
+        rules,
+        namenode=NameNode(arguments.namenode),
+        refresh=(lambda: refresh(command)) if command else None,
+        say=_sayer(cluster, settings.domain) if cluster is not None and arguments.maintenance else None,
+        overrides=Path(arguments.hosts_overrides) if arguments.hosts_overrides else None,
+        log=log,
+    )
+
+
+def _sayer(cluster: Cluster, domain: str) -> Any:
+    from agent.clients.cluster_nodes import say_hdfs  # noqa: PLC0415 - as above
+
+    return lambda host, text: say_hdfs(cluster, host.name, host.uid, f"{domain}/hdfs", text)
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        return read_command(text)
+    except ValueError as error:
+        raise Told(f"--refresh: {error}") from error
+
+
+def _probes(address: str | None, sync: Sync) -> contextlib.AbstractContextManager[object]:
+    if address is None:
+        return contextlib.nullcontext()
+
+    def verdict() -> Health:
+        still = time.monotonic() - sync.turned
+        stuck = (f"no turn for {still:.0f} s",) if still > STUCK else ()
+        return Health(stuck=stuck, not_ready=() if sync.written else ("table: not written yet",))
+
+    return contextlib.closing(Probes(address, verdict=verdict, registry=sync.metrics.registry))
+
+
+def own_host(instance: Instance) -> HdfsHost:
+    """Return this VM as a host."""
+    return HdfsHost(name=instance.name or "", host=racked(instance), vm_id=instance.vm_id)
+
+
 def racked(instance: Instance) -> RackedHost:
-    """Return this VM as a host: all its addresses, and its names."""
+    """Return where this VM stands: all its addresses, and its names."""
     addresses = [address.private for each in instance.network for address in each.ipv4]
     addresses += [address for each in instance.network for address in each.ipv6]
     names = [*addresses, instance.os_profile.computer_name, instance.name]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from agent.core.datanodes import DECOMMISSIONED, DECOMMISSIONING, ENTERING, IN_MAINTENANCE, IN_SERVICE
 from agent.core.dfs_hosts import HostEntry
 from agent.core.hdfs_stops import Begun, begun_of, stopping
 from agent.core.rack_table import bits_of, canonical, network_of, within
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _FOR_GOOD = ("Preempt", "Terminate")  # the VM goes: too short to copy all, but nothing new is written there
 _MILLISECONDS = 1000
+_MEANT: Mapping[State, tuple[str, ...]] = {
+    "NORMAL": (IN_SERVICE,),
+    "IN_MAINTENANCE": (ENTERING, IN_MAINTENANCE),
+    "DECOMMISSIONED": (DECOMMISSIONING, DECOMMISSIONED),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,23 @@ def hosts_plan(known: HostsKnown, rules: HostsRules, now: float) -> HostsPlan:
         queued=tuple(queued),
         warnings=(*warnings, *_too_few(entries, kind, rules)),
     )
+
+
+def unheeded(entries: Iterable[HostEntry], datanodes: Iterable[DataNode]) -> tuple[str, ...]:
+    """Return the live DataNodes that the NameNode does not have as the file says, though it was told to read it.
+
+    It says "Refresh nodes successful" whatever it read.
+    """
+    listed = {each.address: each for each in entries}
+    return tuple(
+        each.address
+        for each in datanodes
+        if each.live and (entry := listed.get(each.address)) is not None and not _heeds(each, entry)
+    )
+
+
+def _heeds(datanode: DataNode, entry: HostEntry) -> bool:
+    return datanode.upgrade_domain == entry.upgrade_domain and datanode.state in _MEANT[entry.state]
 
 
 def _blocked(known: HostsKnown) -> str | None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.core.datanodes import DataNode
 from agent.core.dfs_hosts import HostEntry, hosts_text, read_hosts
-from agent.core.hdfs_hosts import HostsKnown, HostsRules, hosts_plan
+from agent.core.hdfs_hosts import HostsKnown, HostsRules, hosts_plan, unheeded
 from agent.core.hdfs_nodes import HdfsHost, NodePlace
 from agent.core.mark import MarkedEvent
 from agent.core.racks import RackedHost
@@ -217,6 +217,23 @@ def test_one_host_always_stays_since_a_list_without_one_counts_as_empty():
     alone = hosts_plan(known(host(1, event())), RULES, NOW)
     assert [each.state for each in alone.entries] == ["NORMAL"]
     assert alone.queued == ("10.0.0.1",)
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "heeded"),
+    [
+        ("NORMAL", "In Service", True),
+        ("NORMAL", "In Maintenance", False),
+        ("IN_MAINTENANCE", "Entering Maintenance", True),
+        ("IN_MAINTENANCE", "In Service", False),
+        ("DECOMMISSIONED", "Decommissioned", True),
+    ],
+)
+def test_a_namenode_that_says_successful_and_read_nothing_is_seen(state, told, heeded):
+    assert unheeded([entry(1, state)], [live(1, told), live(2), live(3, live=False)]) == (
+        () if heeded else ("10.0.0.1",)
+    )
+    assert unheeded([entry(1, state, ud="ud1")], [live(1, told)]) == ("10.0.0.1",)
 
 
 # -- laws --------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """What a real NameNode says of its DataNodes, and what others say in its place."""
 
+import time
+
 import pytest
 
 from agent.clients.namenode import NameNode, NameNodeError
@@ -23,6 +25,8 @@ def test_a_namenode_tells_racks_states_and_upgrade_domains_of_those_who_came_and
         wait_until(lambda: any(each.live for each in namenode.view().datanodes), "a DataNode")
         view = namenode.view()
     assert view.active
+    assert not view.safe_mode
+    assert 0 < time.time() - view.started < 300
     first, second = view.datanodes
     assert (first.address, first.rack, first.state, first.upgrade_domain, first.live) == (
         "127.0.1.1", "/westeurope-1", "In Service", "ud1", True,

@@ -11,7 +11,10 @@ from agent.clients.cluster_nodes import list_nodes, watch_nodes
 from agent.core.hdfs_nodes import NodePlace
 from agent.core.rack_table import read_table
 from agent.core.racks import RackedHost, read_form
-from agent.hdfs.sync import NodeSync, TableWriter
+from agent.hdfs.metrics import SyncMetrics
+from agent.hdfs.sources import Nodes
+from agent.hdfs.sync import Sync
+from agent.hdfs.table import TableWriter
 from agent.told import Told
 from tests.cli.running import ROOT, command, environment
 from tests.controlplane.kubeconfig import write_kubeconfig
@@ -63,10 +66,12 @@ def test_nodes_that_part_1_labelled_become_racks_and_follow_the_cluster(plane, t
     """The whole chain: IMDS, the agent, the node's labels, the table; then a watch tells of a node that comes and goes."""
     log, path = Log(), tmp_path / "racks"
     cluster = Cluster(Access(kubeconfig=plane.admin_kubeconfig))
-    sync = NodeSync(cluster, TableWriter(path, AUTO, (), None, log.logger), DOMAIN, log.logger)
+    source = Nodes(cluster, DOMAIN, log.logger)
+    sync = Sync(source, TableWriter(path, AUTO, (), None, log.logger), None, SyncMetrics(), log.logger)
     with tended(plane) as scene:
         scene.wait_labelled()
-        assert sync.once()
+        source.look()
+        sync.once()
         assert rows(path)[scene.node.name] == "/westeurope-1"
         thread = threading.Thread(target=sync.run, daemon=True)
         thread.start()

@@ -1,0 +1,138 @@
+"""Where `hdfs-sync` learns of hosts. A source looks in a thread of its own; what it last knew stays until it knows better."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent.clients.cluster_errors import ClusterError
+from agent.clients.cluster_nodes import list_nodes, watch_nodes
+from agent.core.hdfs_nodes import hdfs_host, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from agent.clients.cluster import Cluster
+    from agent.clients.cluster_nodes import Change
+    from agent.core.hdfs_nodes import HdfsHost
+
+SHORT, LONG = 1.0, 60.0  # seconds: first and longest pause after a failure
+
+
+class Source(Protocol):
+    """Something that knows hosts."""
+
+    def hosts(self) -> tuple[HdfsHost, ...] | None:
+        """Return those that are known; None before anything is."""
+        ...
+
+    def age(self) -> float | None:
+        """Return for how many seconds nothing was heard; None before anything was."""
+        ...
+
+    def start(self, bell: Callable[[], None]) -> None:
+        """Begin to look, for as long as the process lives.
+
+        Args:
+            bell: rung whenever something may have changed.
+        """
+        ...
+
+
+class Nodes:
+    """The nodes of a cluster: one list, then a watch that goes on from where the last one ended."""
+
+    def __init__(self, cluster: Cluster, domain: str, log: Any, selector: str | None = None) -> None:
+        """Know nothing yet.
+
+        Args:
+            selector: of labels, for nodes that are meant; all without it.
+        """
+        self._cluster, self._domain, self._log, self._selector = cluster, domain, log, selector
+        self._hosts: dict[str, HdfsHost] = {}
+        self._heard: float | None = None
+        self._version: str | None = None
+        self._failures = 0
+
+    def hosts(self) -> tuple[HdfsHost, ...] | None:
+        """Return the nodes that have a place."""
+        return None if self._heard is None else tuple(self._hosts.values())
+
+    def age(self) -> float | None:
+        """Return for how many seconds the API server has been silent; bookmarks come each minute or so."""
+        return None if self._heard is None else time.monotonic() - self._heard
+
+    def start(self, bell: Callable[[], None]) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._run, args=(bell,), name="nodes", daemon=True).start()
+
+    def look(self) -> str:
+        """List all nodes; returns the version that a watch goes on from.
+
+        Raises:
+            ClusterError: what was known stays.
+        """
+        listed = list_nodes(self._cluster, selector=self._selector)
+        found = {name_of(node): hdfs_host(node, self._domain, self._hosts.get(name_of(node))) for node in listed.nodes}
+        self._hosts = {name: host for name, host in found.items() if host is not None}
+        self._version, self._heard = listed.resource_version, time.monotonic()
+        return listed.resource_version
+
+    def _run(self, bell: Callable[[], None]) -> None:
+        while True:
+            try:
+                self._follow(bell)
+            except ClusterError as error:
+                self._version = None  # too old perhaps: list again
+                self._failures += 1
+                if self._failures == 1 or self._failures % 10 == 0:
+                    self._log.warning("hdfs.source_failed", error=str(error), failures=self._failures)
+                time.sleep(min(LONG, SHORT * 2 ** min(self._failures - 1, 6)) * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def _follow(self, bell: Callable[[], None]) -> None:
+        version = self._version
+        if version is None:
+            version = self.look()
+            bell()
+        if self._failures:
+            self._log.info("hdfs.source_recovered")
+            self._failures = 0
+        for change in watch_nodes(self._cluster, version, selector=self._selector):
+            self._version = change.resource_version
+            self._heard = time.monotonic()
+            if change.kind != "BOOKMARK" and self._changed(change):
+                bell()
+
+    def _changed(self, change: Change) -> bool:
+        """Take a change; returns whether it is one for us: kubelets write their status all the time."""
+        name = name_of(change.node)
+        before = self._hosts.get(name)
+        if change.kind == "DELETED":
+            self._hosts = {other: host for other, host in self._hosts.items() if other != name}
+            return before is not None
+        found = hdfs_host(change.node, self._domain, before)
+        if found is None or found == before:
+            return False
+        self._hosts = {**self._hosts, name: found}
+        return True
+
+
+class Fixed:
+    """Hosts that were asked for once."""
+
+    def __init__(self, hosts: Iterable[HdfsHost]) -> None:
+        """Take them."""
+        self._hosts, self._since = tuple(hosts), time.monotonic()
+
+    def hosts(self) -> tuple[HdfsHost, ...] | None:
+        """Return them."""
+        return self._hosts
+
+    def age(self) -> float | None:
+        """Return for how many seconds they have been known."""
+        return time.monotonic() - self._since
+
+    def start(self, bell: Callable[[], None]) -> None:
+        """Have nothing to look for."""
