@@ -144,6 +144,12 @@ class Settings:
         choice("off", "own-user-events", "when-drained"),
         "which events the agent lets go ahead before NotBefore",
     )
+    approval_waits_for: str = _setting(
+        "drain",
+        "nobody",
+        choice("nobody", "hdfs"),
+        "whose word an approval needs besides; hdfs is hdfs-sync --maintenance, on every node in question",
+    )
     event_taint: str = _setting(
         "events",
         "off",
@@ -243,6 +249,7 @@ class Settings:
             ),
             own_pod=(self.namespace, self.pod_name) if self.pod_name else None,
             approval=self.approval,  # type: ignore[arg-type]
+            approval_waits_for=self.approval_waits_for,  # type: ignore[arg-type]
             budgets=self._budgets(),
             taints=TaintRules(
                 startup=self.startup_taint or f"{self.domain}/startup",

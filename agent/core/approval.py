@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from agent.core.events import EVENT_TYPES, concerns, event_key
+from agent.core.hdfs_said import read_said, stepped_aside
 from agent.core.labels import read_identity
 from agent.core.mark import Mark, read_mark
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agent.core.events import ScheduledEvent
+    from agent.core.hdfs_said import HdfsSaid
     from agent.core.mark import MarkedEvent
 
 Mode = Literal["off", "own-user-events", "when-drained"]
+WaitsFor = Literal["nobody", "hdfs"]
 
 _USER = "user"
 _ASKED_FOR = ("Reboot", "Redeploy")  # what a user asks for and then waits for; a deletion or eviction needs no help
@@ -30,11 +33,13 @@ class Neighbour:
         vm: the VM's name, from the instance annotation.
         mark: None where the node has none.
         node: the node's name.
+        said: what `hdfs-sync` says of its DataNode.
     """
 
     vm: str
     mark: Mark | None
     node: str
+    said: HdfsSaid | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,8 @@ def verdict(
     cordoned: bool,
     drains: bool,
     neighbours: tuple[Neighbour, ...] | None,
+    waits_for: WaitsFor = "nobody",
+    said: HdfsSaid | None = None,
 ) -> Verdict:
     """Return whether this agent may approve an event that is shown now.
 
@@ -72,6 +79,8 @@ def verdict(
         cordoned: the API server confirmed the cordon.
         drains: the policy drains the node for this event, if not now then later.
         neighbours: all nodes of the cluster, this one included; None where they are not known.
+        waits_for: who else must say first that the VM may go.
+        said: what `hdfs-sync` says on this node.
     """
     if mode == "off":
         return _no("approval is off")
@@ -83,11 +92,13 @@ def verdict(
     own_users = _is_own_users(event, vm_name)
     if own_users and drain_owed:
         return _no("the drain of this node is not done")
+    if waits_for == "hdfs" and not stepped_aside(said, event.id):
+        return _no("HDFS does not say yet that the DataNode of this node may go")
     if own_users:
         return Verdict(approve=True, because="a user asked for it, and it concerns this VM only")
     if mode == "own-user-events":
         return _no("it is no restart or redeployment that a user asked for, of this VM alone")
-    return _when_drained(event, entry, vm_name, neighbours)
+    return _when_drained(event, entry, vm_name, neighbours, waits_for)
 
 
 def _no(because: str) -> Verdict:
@@ -125,7 +136,7 @@ def _is_own_users(event: ScheduledEvent, vm_name: str) -> bool:
 
 
 def _when_drained(
-    event: ScheduledEvent, entry: MarkedEvent, vm_name: str, known: tuple[Neighbour, ...] | None
+    event: ScheduledEvent, entry: MarkedEvent, vm_name: str, known: tuple[Neighbour, ...] | None, waits_for: WaitsFor
 ) -> Verdict:
     if entry.drain != "done":
         return _no("the drain of this node is not done")
@@ -135,7 +146,7 @@ def _when_drained(
         return Verdict(approve=False, because="the marks of the other nodes are not known", needs_neighbours=True)
     nodes = _by_vm(known or ())
     for resource in event.resources if known is not None else ():
-        if why := _missing(resource, event, nodes):
+        if why := _missing(resource, event, nodes, waits_for):
             return _no(why)
     # All VMs must be nodes, so the first of them is the first among the nodes: no other agent need list them.
     if not ours:
@@ -150,7 +161,9 @@ def _by_vm(known: tuple[Neighbour, ...]) -> dict[str, list[Neighbour]]:
     return found
 
 
-def _missing(resource: str, event: ScheduledEvent, by_vm: Mapping[str, list[Neighbour]]) -> str | None:
+def _missing(
+    resource: str, event: ScheduledEvent, by_vm: Mapping[str, list[Neighbour]], waits_for: WaitsFor
+) -> str | None:
     """Return why one VM's node is not ready for the event; None where it is."""
     names = {resource.casefold(), _vm_key(resource)}
     nodes = [each for name in sorted(names) for each in by_vm.get(name, ())]
@@ -166,6 +179,8 @@ def _missing(resource: str, event: ScheduledEvent, by_vm: Mapping[str, list[Neig
         return f"it was approved before, by {entry.approved} on node {node.node}"
     if not entry.cordons or entry.drain != "done":
         return f"{resource} (node {node.node}) is not drained"
+    if waits_for == "hdfs" and not stepped_aside(node.said, event.id):
+        return f"HDFS does not say yet that the DataNode of {resource} (node {node.node}) may go"
     return None
 
 
@@ -186,12 +201,13 @@ def _is_vm(resource: str, vm_name: str) -> bool:
 def _neighbour(document: Mapping[str, object], domain: str) -> Neighbour | None:
     metadata = _mapping(document.get("metadata"))
     annotations = _mapping(metadata.get("annotations"))
-    said, mark = annotations.get(f"{domain}/instance"), annotations.get(f"{domain}/events")
-    identity = read_identity(said) if isinstance(said, str) else None
+    instance, mark, said = (annotations.get(f"{domain}/{key}") for key in ("instance", "events", "hdfs"))
+    identity = read_identity(instance) if isinstance(instance, str) else None
     if identity is None or identity.name is None:
         return None
     standing = read_mark(mark) if isinstance(mark, str) else None
-    return Neighbour(vm=identity.name, mark=standing, node=str(metadata.get("name", "")))
+    word = read_said(said) if isinstance(said, str) else None
+    return Neighbour(vm=identity.name, mark=standing, node=str(metadata.get("name", "")), said=word)
 
 
 def _mapping(value: object) -> Mapping[str, object]:

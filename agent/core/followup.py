@@ -9,6 +9,7 @@ from agent.core.actions import ApplyMark, Approve
 from agent.core.approval import verdict
 from agent.core.draining import FRESH, asks, drain_gate, pods_are_stale, pressing, state_after, step_of, with_state
 from agent.core.events import event_key
+from agent.core.hdfs_said import read_said
 from agent.core.known import Turn
 from agent.core.maintenance import Cordon, Drain, Notify
 from agent.core.marking import mark_actions
@@ -115,6 +116,8 @@ def _approval_turn(scene: Scene, chosen: Notify | Cordon | Drain, turn: Turn) ->
             cordoned=bool(scene.view.unschedulable),
             drains=decide(event, scene.rules.events, scene.now.utc).ultimately == "drain",
             neighbours=seen.neighbours if seen is not None and fresh else None,
+            waits_for=scene.rules.approval_waits_for,
+            said=read_said(scene.view.annotations.get(f"{scene.domain}/hdfs")),
         )
         if found.needs_neighbours:
             return replace(turn, look="neighbours")

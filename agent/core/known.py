@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.core.actions import Action, Group
-    from agent.core.approval import Mode, Neighbour
+    from agent.core.approval import Mode, Neighbour, WaitsFor
     from agent.core.budget import Place, Purpose, Scope, Size
     from agent.core.drain import Attempt, DrainStep
     from agent.core.maintenance import Plan
@@ -128,6 +128,7 @@ class Rules:
     drain: DrainPolicy = field(default_factory=DrainPolicy)
     own_pod: tuple[str, str] | None = None
     approval: Mode = "off"
+    approval_waits_for: WaitsFor = "nobody"
     budgets: Mapping[Purpose, BudgetRule] = field(default_factory=dict)
     taints: TaintRules = field(default_factory=TaintRules)
     idle: float = IDLE

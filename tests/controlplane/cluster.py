@@ -90,14 +90,18 @@ class Cluster:
         provider_id: str | None = None,
         labels: dict[str, str] | None = None,
         taints: list[Taint] | None = None,
+        address: str = "127.0.0.1",
     ) -> NodeActor:
         """Register a node as its kubelet would, and keep it alive while the cluster is open.
 
         Args:
             provider_id: None makes one of a VM of this name; "" is a node without a cloud provider.
             labels: besides those that kubelet sets itself.
+            address: the node's InternalIP.
         """
-        actor = NodeActor(self, name, provider_id=provider_id, labels=labels or {}, taints=taints or [])
+        actor = NodeActor(
+            self, name, provider_id=provider_id, labels=labels or {}, taints=taints or [], address=address
+        )
         self.closing.callback(actor.close)
         actor.register()
         return actor

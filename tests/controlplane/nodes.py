@@ -36,7 +36,14 @@ class NodeActor:
     """
 
     def __init__(
-        self, cluster: "Cluster", name: str, *, provider_id: str | None, labels: dict[str, str], taints: list[Taint]
+        self,
+        cluster: "Cluster",
+        name: str,
+        *,
+        provider_id: str | None,
+        labels: dict[str, str],
+        taints: list[Taint],
+        address: str,
     ) -> None:
         self.cluster = cluster
         self.name = name
@@ -48,6 +55,7 @@ class NodeActor:
             "kubernetes.io/arch": "amd64",
         } | labels
         self.taints = taints
+        self.address = address
         self.boot_id = str(uuid.uuid4())
         self.ready = True
         self.uid = ""
@@ -152,7 +160,7 @@ class NodeActor:
         return {
             "capacity": CAPACITY,
             "allocatable": CAPACITY,
-            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": self.name}],
+            "addresses": [{"type": "InternalIP", "address": self.address}, {"type": "Hostname", "address": self.name}],
             "conditions": conditions(self.ready, datetime.now(timezone.utc)),
             "nodeInfo": {
                 "bootID": self.boot_id,

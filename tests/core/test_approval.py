@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from agent.core.approval import Neighbour, neighbours, verdict
 from agent.core.events import ScheduledEvent
+from agent.core.hdfs_said import HdfsSaid
 from agent.core.mark import Mark, MarkedEvent, mark_text
 
 P = "imds-agent.github.io"
@@ -24,7 +26,9 @@ def node(vm, marked=None, *, number=None):
     return Neighbour(vm=vm, mark=Mark(events=(marked,)) if marked else None, node=f"node-{number or vm}")
 
 
-def judged(found=None, marked=None, *, mode="own-user-events", vm="web_0", cordoned=True, drains=False, nodes=None):
+def judged(
+    found=None, marked=None, *, mode="own-user-events", vm="web_0", cordoned=True, drains=False, nodes=None, **more
+):
     """The verdict on a user's restart of this VM alone, drained for, unless a test says otherwise."""
     return verdict(
         found or event(),
@@ -34,6 +38,7 @@ def judged(found=None, marked=None, *, mode="own-user-events", vm="web_0", cordo
         cordoned=cordoned,
         drains=drains,
         neighbours=nodes,
+        **more,
     )
 
 
@@ -360,3 +365,31 @@ def test_not_to_know_the_neighbours_never_allows_more_and_whoever_would_speak_as
         assert verdict(
             found, entries[vm], mode="when-drained", vm_name=vm, cordoned=True, drains=False, neighbours=None
         ).needs_neighbours
+
+
+GOES = HdfsSaid(state="in-maintenance", events=("E1",))
+STAYS = HdfsSaid(state="entering", events=("E1",))
+
+
+def test_an_approval_waits_for_hdfs_where_it_was_told_to_and_nowhere_else():
+    assert judged(said=STAYS).approve
+    assert judged(waits_for="hdfs", said=GOES).approve
+    for said in (None, STAYS, HdfsSaid(state="in-maintenance", events=("E2",))):
+        assert "HDFS does not say yet" in refused(waits_for="hdfs", said=said)
+
+
+def test_an_approval_for_several_vms_waits_for_the_datanode_of_each():
+    def asked(*words):
+        nodes = tuple(replace(each, said=word) for each, word in zip(DRAINED, words, strict=True))
+        return judged(shared(), mode="when-drained", nodes=nodes, waits_for="hdfs", said=words[0])
+
+    assert asked(GOES, GOES, GOES).approve
+    assert (
+        asked(GOES, GOES, STAYS).because == "HDFS does not say yet that the DataNode of web_2 (node node-web_2) may go"
+    )
+
+
+def test_what_hdfs_says_on_a_node_is_read_with_its_mark():
+    annotations = {f"{P}/instance": '{"name": "web_0"}', f"{P}/hdfs": '{"state": "in-maintenance", "events": ["E1"]}'}
+    (found,) = neighbours([{"metadata": {"name": "n", "annotations": annotations}}], P)
+    assert found.said == GOES

@@ -1,40 +1,14 @@
 """Real Hadoop asks the script, and believes it: its mapping alone, and a NameNode with six DataNodes."""
 
-import os
-
 import pytest
 
-from agent.core.racks import read_form, table_text
-from agent.hdfs.script import script, usual_python
-from tests.hdfs.hadoop import NoHadoop, classpath, lab
+from agent.core.racks import read_form
+from tests.hdfs.hadoop import lab
+from tests.hdfs.rigs import installed, put
 from tests.promises.agents import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-AUTO, TWO = read_form("auto"), read_form("zone/fd")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hadoop():
-    try:
-        classpath()
-    except NoHadoop as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
-
-
-def put(folder, rows, form=AUTO):
-    part = folder / "racks.new"
-    part.write_text(table_text(rows, form, ["127.0.1.0/24"]))
-    part.replace(folder / "racks")
-
-
-def installed(folder, rows, *, form=AUTO, strict=False):
-    put(folder, rows, form)
-    path = folder / "hdfs-rack"
-    path.write_text(script(folder / "racks", form.depth, strict=strict, python=usual_python()))
-    path.chmod(0o755)
-    return path
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("hadoop_here")]
+TWO = read_form("zone/fd")
 
 
 @pytest.mark.parametrize("count", [1, 7, 100, 250])

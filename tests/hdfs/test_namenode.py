@@ -8,12 +8,12 @@ from agent.clients.namenode import NameNode, NameNodeError
 from agent.core.dfs_hosts import HostEntry, hosts_text
 from agent.emulator import Emulator
 from tests.hdfs.hadoop import lab
-from tests.hdfs.rigs import hosts_site
-from tests.hdfs.test_script import installed
+from tests.hdfs.rigs import hosts_site, installed
 from tests.promises.agents import wait_until
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hadoop_here")
 def test_a_namenode_tells_racks_states_and_upgrade_domains_of_those_who_came_and_those_who_are_only_listed(tmp_path):
     entries = [HostEntry(address=f"127.0.1.{n}", upgrade_domain=f"ud{n}") for n in (1, 2)]
     (tmp_path / "hosts.json").write_text(hosts_text(entries))

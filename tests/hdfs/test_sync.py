@@ -98,7 +98,7 @@ def test_a_watch_from_a_version_that_is_gone_is_an_error_and_a_list_has_pages(pl
 def test_the_command_follows_a_cluster_with_the_rights_that_we_ship_until_it_is_told_to_stop(plane, node, tmp_path):
     """Its service account may list and watch nodes and nothing else."""
     plane.kubectl("create", "namespace", "hdfs", check=False)
-    plane.kubectl("apply", "-f", str(ROOT / "manifests" / "hdfs-sync" / "rbac.yaml"))
+    plane.kubectl("apply", "-f", str(ROOT / "manifests" / "hdfs-sync" / "base" / "rbac.yaml"))
     token = str(plane.kubectl("create", "token", "hdfs-sync", "-n", "hdfs")).strip()
     held = tmp_path / "token"
     held.write_text(token)

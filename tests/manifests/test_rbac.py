@@ -184,8 +184,8 @@ USES = [
 # Others that send requests, each by way of one above, with its rights: `places_of` lists Leases, `free` renews one. What we may do
 # every account may ask about itself.
 SAME = {"cluster_leases.places_of", "Leases.free", "Cluster.ask", "cluster_rights.allowed"}
-# Not the agent's: `hdfs-sync` has an account of its own, with `manifests/hdfs-sync/rbac.yaml`; tests/hdfs runs it with that.
-OTHERS = {"Cluster.stream", "cluster_nodes.list_nodes", "cluster_nodes.watch_nodes"}
+# Not the agent's: `hdfs-sync` has an account of its own, with `manifests/hdfs-sync/`; tests/hdfs runs it with that.
+OTHERS = {"Cluster.stream", "cluster_nodes.list_nodes", "cluster_nodes.watch_nodes", "cluster_nodes.say_hdfs"}
 
 
 def test_every_right_is_used_and_every_use_is_granted(plane):

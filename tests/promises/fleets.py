@@ -1,6 +1,6 @@
 """Several nodes at once, each with a VM of one emulator and an agent of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from agent.emulator import Emulator
@@ -19,15 +19,31 @@ def vm_of(number: int, group: str, address: str) -> dict[str, str]:
 
 @contextmanager
 def fleet(
-    plane: Cluster, count: int, *, group: str = "", address: str = "127.0.9", **settings: str
+    plane: Cluster,
+    count: int,
+    *,
+    group: str = "",
+    address: str = "127.0.9",
+    compute: Callable[[int], Mapping[str, str]] = lambda _: {},
+    labels: Mapping[str, str] | None = None,
+    **settings: str,
 ) -> Iterator[list[Tended]]:
-    """Open nodes with a VM and a running agent each, all VMs in one emulator, in one placement group if it has a name."""
-    vms = [{"address": f"{address}.{n + 1}", "instance": {"compute": vm_of(n, group, address)}} for n in range(count)]
+    """Open nodes with a VM and a running agent each, all VMs in one emulator, in one placement group if it has a name.
+
+    Args:
+        address: three quarters of their addresses, IMDS's and the nodes' alike.
+        compute: how the VM of a number differs further.
+        labels: of the nodes.
+    """
+    vms = [
+        {"address": f"{address}.{n + 1}", "instance": {"compute": {**vm_of(n, group, address), **compute(n)}}}
+        for n in range(count)
+    ]
     with ExitStack() as opened:
         imds = opened.enter_context(Emulator(fleet=vms))
         scenes = []
-        for vm, url in imds.urls.items():
-            node = opened.enter_context(node_of(plane))
+        for number, (vm, url) in enumerate(imds.urls.items()):
+            node = opened.enter_context(node_of(plane, labels=labels, address=f"{address}.{number + 1}"))
             agent = Agent(plane.agent_kubeconfig(node.name), node.name, url, {}, **settings)
             opened.callback(agent.kill)
             scenes.append(scene := Tended(plane, node, imds, agent, vm=vm))
