@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -46,3 +48,10 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
         if made is not None:
             made.unlink(missing_ok=True)
         raise Told(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def clear_halves(path: Path) -> None:
+    """Remove what `write_whole` left beside a file, and beside its companions `NAME.…`, where it was killed in the midst."""
+    for half in path.parent.glob(f".{glob.escape(path.name[:80])}.*"):
+        with contextlib.suppress(OSError):
+            half.unlink()

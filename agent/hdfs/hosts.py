@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.cluster_errors import ClusterError
-from agent.clients.files import write_whole
+from agent.clients.files import clear_halves, write_whole
 from agent.clients.namenode import NameNodeError
 from agent.core.dfs_hosts import hosts_text, read_hosts
 from agent.core.document import DocumentError, read_json
@@ -39,6 +39,7 @@ class HostsFile:
     def __init__(self, path: Path) -> None:
         """Write nothing yet."""
         self.path, self._memory = path, path.with_name(f"{path.name}.events")
+        clear_halves(path)
 
     def read(self) -> tuple[HostEntry, ...]:
         """Return what it says; nothing where it is not there.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.clients.files import write_whole
+from agent.clients.files import clear_halves, write_whole
 from agent.core.rack_table import read_table
 from agent.core.racks import read_overrides, table_of, table_text
 from agent.told import Told
@@ -23,6 +23,7 @@ class TableWriter:
         """Prepare to write; what stands there already counts."""
         self._path, self._form, self._own, self._overrides, self._log = path, form, tuple(own), overrides, log
         self._said: tuple[str, ...] = ()
+        clear_halves(path)
         self.rows = 0  # of the table as it stands
 
     def write(self, hosts: Iterable[RackedHost]) -> bool:

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.File;
 import java.io.InputStreamReader;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -25,9 +26,12 @@ import org.apache.hadoop.hdfs.protocol.DatanodeInfo;
 import org.apache.hadoop.hdfs.protocol.HdfsConstants.DatanodeReportType;
 import org.apache.hadoop.hdfs.server.datanode.DataNode;
 import org.apache.hadoop.hdfs.server.namenode.NameNode;
+import org.apache.hadoop.hdfs.server.namenode.ha.BootstrapStandby;
+import org.apache.hadoop.hdfs.tools.DFSHAAdmin;
 import org.apache.hadoop.metrics2.lib.DefaultMetricsSystem;
 import org.apache.hadoop.net.ScriptBasedMapping;
 import org.apache.hadoop.net.StandardSocketFactory;
+import org.apache.hadoop.util.ToolRunner;
 
 public class Lab {
   // A DataNode's address is that which its connection comes from: each has one of its own in 127.0.1.0/24.
@@ -69,6 +73,8 @@ public class Lab {
   private static final Map<String, DataNode> data = new TreeMap<>();
 
   public static void main(String[] arguments) throws Exception {
+    PrintStream answers = System.out; // what Hadoop prints there is no answer of ours
+    System.setOut(System.err);
     DefaultMetricsSystem.setMiniClusterMode(true);
     BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
     for (String line = in.readLine(); line != null; line = in.readLine()) {
@@ -79,8 +85,8 @@ public class Lab {
       } catch (Exception error) {
         answer = "! " + error.toString().replace('\n', ' ');
       }
-      System.out.println(answer);
-      System.out.flush();
+      answers.println(answer);
+      answers.flush();
     }
     System.exit(0);
   }
@@ -91,6 +97,10 @@ public class Lab {
         return resolve(rest.get(0), Integer.parseInt(rest.get(1)), rest.subList(2, rest.size()));
       case "namenode":
         return namenode(rest.get(0), rest.get(1), Boolean.parseBoolean(rest.get(2)), rest.subList(3, rest.size()));
+      case "ha":
+        return ha(rest.get(0), rest.get(1), Boolean.parseBoolean(rest.get(2)));
+      case "haadmin":
+        return String.valueOf(ToolRunner.run(new HdfsConfiguration(base), new DFSHAAdmin(), rest.toArray(new String[0])));
       case "datanode":
         return datanode(rest.get(0));
       case "stop":
@@ -143,6 +153,24 @@ public class Lab {
     base.set("fs.defaultFS", "hdfs://127.0.0.1:" + name.getNameNodeAddress().getPort());
     base.set("dfs.namenode.rpc-address", "127.0.0.1:" + name.getNameNodeAddress().getPort());
     return "ok " + name.getNameNodeAddress().getPort() + " " + name.getHttpAddress().getPort();
+  }
+
+  // One NameNode of a pair, all of whose settings stand in hdfs-site.xml; the second begins with what the first one has.
+  private static String ha(String where, String script, boolean second) throws Exception {
+    folder = new File(where);
+    base = new HdfsConfiguration();
+    base.set("net.topology.script.file.name", script);
+    Configuration own = new HdfsConfiguration(base);
+    if (second) {
+      int done = BootstrapStandby.run(new String[] {"-nonInteractive", "-force"}, own);
+      if (done != 0) {
+        return "! no standby: " + done;
+      }
+    } else {
+      NameNode.format(own);
+    }
+    name = NameNode.createNameNode(new String[] {}, own);
+    return "ok";
   }
 
   private static String datanode(String address) throws Exception {
