@@ -202,6 +202,12 @@ class Settings:
         ADDRESS,
         "where /healthz, /readyz and /metrics answer; also keeps a second agent from starting",
     )
+    facts_listen: str = _setting(
+        "daemon",
+        "off",
+        ADDRESS,
+        "where GET /facts tells hdfs-sync elsewhere of this VM and its events, to whoever asks",
+    )
     log_level: str = _setting(
         "daemon", "info", choice("debug", "info", "warning", "error"), "least severe level that is logged"
     )

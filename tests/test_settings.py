@@ -27,6 +27,7 @@ TEXT = {
     "tags_case": ("preserve", "preserve"),
     "tags_lossy": ("hash", "hash"),
     "probe_address": ("[::1]:80", "[::1]:80"),
+    "facts_listen": ("10.224.0.4:23170", "10.224.0.4:23170"),
     "log_level": ("debug", "debug"),
     "log_format": ("json", "json"),
     "events": ("off", False),
@@ -168,6 +169,7 @@ WRONG = {
     "events": ("maybe", "on or off"),
     "imds_url": ("https://imds/path", "a URL such as http://169.254.169.254"),
     "probe_address": ("23169", "HOST:PORT, or off"),
+    "facts_listen": ("10.224.0.4", "HOST:PORT, or off"),
     "log_level": ("loud", "one of debug, info, warning, error"),
     "tags_rename": ("Team", "pairs such as old=new,older=newer"),
 }

@@ -11,6 +11,7 @@ from agent.core.health import Pulse, Signs
 from agent.core.hearing import Hearing
 
 if TYPE_CHECKING:
+    from agent.core.mark import Mark
     from agent.core.sighting import Sighting
 
 
@@ -20,11 +21,13 @@ class Facts:
 
     Attributes:
         skew: seconds by which the service's clock was ahead of ours when it last said so.
+        mark: what the loop says of the VM's events, an empty one for nothing; None until it has looked.
     """
 
     sighting: Sighting | None
     hearing: Hearing
     skew: float = 0.0
+    mark: Mark | None = None
 
 
 class Board:
@@ -46,6 +49,7 @@ class Board:
         self._sighting: Sighting | None = None
         self._hearing = Hearing()
         self._skew = 0.0
+        self._mark: Mark | None = None
         self.started = started
         self._at_most = at_most
         self._needed = needed
@@ -66,12 +70,17 @@ class Board:
     def facts(self) -> Facts:
         """Return what is known now."""
         with self._lock:
-            return Facts(sighting=self._sighting, hearing=self._hearing, skew=self._skew)
+            return Facts(sighting=self._sighting, hearing=self._hearing, skew=self._skew, mark=self._mark)
 
     def put_skew(self, seconds: float) -> None:
         """Note by how much the service's clock is ahead of ours."""
         with self._lock:
             self._skew = seconds
+
+    def put_mark(self, mark: Mark) -> None:
+        """Note what stands about the VM's events, for those who ask this agent; it rings no bell."""
+        with self._lock:
+            self._mark = mark
 
     def put_sighting(self, sighting: Sighting) -> None:
         """Replace what is known of the VM; rings if it is new."""

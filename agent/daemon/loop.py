@@ -20,6 +20,8 @@ from agent.clients.cluster_errors import (
 from agent.core.actions import Action, ApplyGroup, Ask, NodeAction, Sweep
 from agent.core.labelling import MANAGERS, group_of
 from agent.core.maintenance import Idle
+from agent.core.mark import Mark
+from agent.core.marking import standing_mark
 from agent.core.node import NodeView, read_node
 from agent.core.reconcile import reconcile
 from agent.core.refusal import refused
@@ -185,6 +187,7 @@ class Loop:
         instant = self._clock.monotonic()
         self._view = view
         self._metrics.skew.set(self._board.facts().skew)
+        self._board.put_mark(standing_mark(view, self._rules.labels.domain) or Mark())
         if turn.plan is not None:
             self._story.told(self._looks.known(), view, turn, utc=self._now(), instant=instant)
             self._herald.flush(view)

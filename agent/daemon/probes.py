@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from agent.told import Told
+from agent.daemon.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.core.health import Health
-
-
-class AddressTaken(Told):
-    """Somebody listens there already."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True  # SO_REUSEADDR: a restarted agent must not wait for TIME_WAIT to pass
-
-    def __init__(self, address: str, handler: type[BaseHTTPRequestHandler]) -> None:
-        """Listen on HOST:PORT; an IPv6 address stands in brackets, no host is all of IPv4."""
-        host, _, port = address.rpartition(":")
-        if host.startswith("["):
-            self.address_family = socket.AF_INET6
-        super().__init__((host.strip("[]") or "0.0.0.0", int(port)), handler)
-
-    def server_bind(self) -> None:
-        """Bind without asking DNS for the host's full name, as HTTPServer would: nothing here needs it."""
-        TCPServer.server_bind(self)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a prober that hung up."""
 
 
 class Probes:
@@ -56,12 +30,7 @@ class Probes:
         Raises:
             AddressTaken: another process has it, most likely a second agent; or it is no address of this host.
         """
-        try:
-            self._server = _Server(address, _handler(verdict, registry))
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            advice = "does another agent run on this host?" if taken else "is it an address of this host?"
-            raise AddressTaken(f"{address} cannot be listened on ({error.strerror}): {advice}") from error
+        self._server = listen(address, _handler(verdict, registry))
         self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
         self._thread.start()
 

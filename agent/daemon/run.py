@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import argparse
     from types import FrameType
 
+    from agent.daemon.facts_server import FactsServer
+
 POLICY = "own-node"  # in the name of the policy that we ship, and so in the words in which it refuses
 SWITCH = 5.0  # seconds between two looks at the switch; kubelet itself takes a minute to bring a ConfigMap up to date
 SELF_TEST = "imds-agent-self-test"  # field manager of the dry run; it never writes anything
@@ -93,7 +95,7 @@ class Daemon:
 
         Raises:
             ClusterError: there are no usable credentials.
-            AddressTaken: the probe port is taken: another agent runs.
+            AddressTaken: the probe port is taken, since another agent runs, or the one of facts.
         """
         self._settings = settings
         self._log = log
@@ -101,6 +103,8 @@ class Daemon:
         self._board = new_board(settings, time.monotonic())
         self._metrics.registry.register(Ages(self._ages))
         self._probes = self._listen()
+        self._clock = Clock(monotonic=time.monotonic, utc=lambda: datetime.now(timezone.utc))
+        self._facts = self._tell_facts()
         self._cluster = Cluster(access(settings), seen=self._count)
         self._imds = imds_client(settings, self._metrics)
 
@@ -108,6 +112,13 @@ class Daemon:
         if self._settings.probe_address == "off":
             return None
         return Probes(self._settings.probe_address, verdict=self._verdict, registry=self._metrics.registry)
+
+    def _tell_facts(self) -> FactsServer | None:
+        if self._settings.facts_listen == "off":
+            return None
+        from agent.daemon.facts_server import FactsServer  # noqa: PLC0415 - most agents are never asked
+
+        return FactsServer.of(self._settings.facts_listen, self._board, self._settings.rules().events, self._clock)
 
     def _count(self, verb: str, code: int) -> None:
         self._metrics.api_requests.labels(verb, code).inc()
@@ -144,13 +155,14 @@ class Daemon:
             board.stopping.set()
             if self._probes:
                 self._probes.close()
+            if self._facts:
+                self._facts.close()
         return 0
 
     def _turn(self) -> None:
         """Turn for ever; the policy's test comes after the first labels, so that it delays nothing."""
         settings, board = self._settings, self._board
         node = str(settings.node_name)
-        clock = Clock(monotonic=time.monotonic, utc=lambda: datetime.now(timezone.utc))
         loop = Loop(
             cluster=self._cluster,
             board=board,
@@ -158,7 +170,7 @@ class Daemon:
             node=node,
             metrics=self._metrics,
             log=self._log,
-            clock=clock,
+            clock=self._clock,
             imds=self._imds,
             namespace=settings.namespace,
             switch_file=SwitchFile(settings.switch_file) if settings.switch_file else None,

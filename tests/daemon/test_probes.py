@@ -8,8 +8,9 @@ import requests
 from prometheus_client import CollectorRegistry
 
 from agent.core.health import Health
+from agent.daemon.listening import AddressTaken
 from agent.daemon.metrics import Metrics
-from agent.daemon.probes import AddressTaken, Probes
+from agent.daemon.probes import Probes
 
 WELL = Health(stuck=(), not_ready=())
 

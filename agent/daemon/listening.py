@@ -1,0 +1,100 @@
+"""Ports that are listened on: bounded in connections and in time, whoever reaches them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+import time
+from http.server import ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import TYPE_CHECKING
+
+from agent.told import Told
+
+if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
+
+
+class AddressTaken(Told):
+    """Somebody listens there already."""
+
+
+class Server(ThreadingHTTPServer):
+    """An HTTP server on one address, a thread for each connection."""
+
+    daemon_threads = True
+    allow_reuse_address = True  # SO_REUSEADDR: a restarted agent must not wait for TIME_WAIT to pass
+
+    def __init__(self, address: str, handler: type[BaseHTTPRequestHandler]) -> None:
+        """Listen on HOST:PORT; an IPv6 address stands in brackets, no host is all of IPv4."""
+        host, _, port = address.rpartition(":")
+        if host.startswith("["):
+            self.address_family = socket.AF_INET6
+        super().__init__((host.strip("[]") or "0.0.0.0", int(port)), handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for the host's full name, as HTTPServer would: nothing here needs it."""
+        TCPServer.server_bind(self)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a caller that hung up."""
+
+
+class BoundedServer(Server):
+    """One for callers from a network: so many connections at once, each for so long, and the rest is hung up on."""
+
+    AT_ONCE = 16  # connections, a thread each; a caller takes milliseconds
+    AT_MOST = 10.0  # seconds for a connection from its first byte to its last, however slowly they come
+
+    def __init__(self, address: str, handler: type[BaseHTTPRequestHandler]) -> None:
+        """Listen as Server does."""
+        self._open: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
+        super().__init__(address, handler)
+
+    def verify_request(self, request: object, client_address: object) -> bool:  # noqa: ARG002
+        """Take a connection while there is room for it."""
+        assert isinstance(request, socket.socket)  # noqa: S101 - for the type checker; no other kind is listened for
+        with self._lock:
+            if len(self._open) >= self.AT_ONCE:
+                return False
+            self._open[request] = time.monotonic()
+        return True
+
+    def shutdown_request(self, request: object) -> None:
+        """End a connection."""
+        with self._lock:
+            self._open.pop(request, None)  # type: ignore[call-overload]
+        super().shutdown_request(request)  # type: ignore[arg-type]
+
+    def service_actions(self) -> None:
+        """End what has lasted too long; called twice a second."""
+        now = time.monotonic()
+        with self._lock:
+            late = [request for request, since in self._open.items() if now - since > self.AT_MOST]
+            for request in late:
+                self._cut(request)
+
+    @staticmethod
+    def _cut(request: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # its caller was faster
+            request.shutdown(socket.SHUT_RDWR)  # its thread meets the end, and closes it
+
+
+def listen(address: str, handler: type[BaseHTTPRequestHandler], kind: type[Server] = Server) -> Server:
+    """Take a port.
+
+    Args:
+        address: HOST:PORT or [IPv6]:PORT; port 0 takes a free one.
+
+    Raises:
+        AddressTaken: another process has it, most likely a second agent; or it is no address of this host.
+    """
+    try:
+        return kind(address, handler)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        advice = "does another agent run on this host?" if taken else "is it an address of this host?"
+        raise AddressTaken(f"{address} cannot be listened on ({error.strerror}): {advice}") from error
