@@ -129,9 +129,9 @@ SYNC = (
         "--from",
         {
             "dest": "source",
-            "choices": ("kubernetes", "imds"),
+            "choices": ("kubernetes", "agents", "imds"),
             "default": "kubernetes",
-            "help": "the cluster's nodes, or this VM alone [kubernetes]",
+            "help": "the cluster's nodes, agents on VMs, or this VM alone [kubernetes]",
         },
     ),
     (
@@ -139,6 +139,7 @@ SYNC = (
         {"metavar": "NETWORK", "action": "append", "help": "a network whose unknown hosts the script may leave open"},
     ),
     ("--overrides", {"metavar": "FILE", "help": "rows of your own, a host and a path each; they win"}),
+    ("--agents", {"metavar": "FILE", "help": "with --from agents: a URL a line, such as http://10.224.0.4:23170"}),
     ("--selector", {"metavar": "LABELS", "help": "only nodes with these labels, as kubectl takes them [all]"}),
     ("--once", {"action": "store_true", "help": "write once and end"}),
     ("--probes", {"metavar": "HOST:PORT", "help": "answer /healthz, /readyz and /metrics there [nowhere]"}),

@@ -20,7 +20,7 @@ from agent.daemon.probes import Probes
 from agent.hdfs.hosts import HostsFile, HostsWriter
 from agent.hdfs.metrics import SyncMetrics
 from agent.hdfs.refresh import read_command, refresh
-from agent.hdfs.sources import Fixed, Nodes
+from agent.hdfs.sources import Agents, Fixed, Nodes
 from agent.hdfs.sync import Sync
 from agent.hdfs.table import TableWriter
 from agent.log import set_up
@@ -52,10 +52,11 @@ def hdfs_sync(settings: Settings, arguments: argparse.Namespace) -> int:
     form = read_form_or_tell(arguments.form)
     table = TableWriter(Path(arguments.table), form, arguments.own or (), overrides, log)
     cluster = _cluster(settings) if arguments.source == "kubernetes" else None
+    hosts = _hosts(settings, arguments, cluster, log)
     source = _source(settings, arguments, cluster, log)
-    sync = Sync(source, table, _hosts(settings, arguments, cluster, log), SyncMetrics(), log)
+    sync = Sync(source, table, hosts, SyncMetrics(), log)
     if arguments.once or arguments.source == "imds":
-        if isinstance(source, Nodes):
+        if isinstance(source, (Nodes, Agents)):
             source.look()
         sync.once()
         return 0
@@ -67,20 +68,32 @@ def hdfs_sync(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what does not fit together, and what could take every DataNode out of service.
+
+    Raises:
+        Told: flag, expected, found.
+    """
     for each in arguments.own or ():
         if network_of(each) is None:
             raise Told(f"--own: expected a network such as 10.224.0.0/16, found {each[:60]!r}")
+    if (arguments.source == "agents") != (arguments.agents is not None):
+        raise Told("--from agents and --agents FILE: expected both, or neither")
     if arguments.dfs_hosts is None:
-        for flag in ("refresh", "namenode", "maintenance", "hosts_overrides", "upgrade_domain"):
-            if getattr(arguments, flag):
-                raise Told(f"--{flag.replace('_', '-')} needs --dfs-hosts FILE")
+        _check_alone(arguments)
     elif arguments.namenode is None:
         raise Told("--dfs-hosts needs --namenode URL: a live DataNode that is not listed would be thrown out")
-    for flag, least, most in BOUNDS:
-        if not least <= getattr(arguments, flag.replace("-", "_")) <= most:
-            raise Told(f"--{flag}: expected {least} to {most}, found {getattr(arguments, flag.replace('-', '_'))}")
     if arguments.maintenance and not arguments.refresh:
         raise Told("--maintenance needs --refresh COMMAND, such as 'hdfs dfsadmin -refreshNodes'")
+    for flag, least, most in BOUNDS:
+        found = getattr(arguments, flag.replace("-", "_"))
+        if not least <= found <= most:
+            raise Told(f"--{flag}: expected {least} to {most}, found {found}")
+
+
+def _check_alone(arguments: argparse.Namespace) -> None:
+    for flag in ("refresh", "namenode", "maintenance", "hosts_overrides", "upgrade_domain"):
+        if getattr(arguments, flag):
+            raise Told(f"--{flag.replace('_', '-')} needs --dfs-hosts FILE")
 
 
 def _cluster(settings: Settings) -> Cluster:
@@ -92,8 +105,26 @@ def _cluster(settings: Settings) -> Cluster:
 def _source(settings: Settings, arguments: argparse.Namespace, cluster: Cluster | None, log: Any) -> Source:
     if cluster is not None:
         return Nodes(cluster, settings.domain, log, arguments.selector)
+    if arguments.source == "agents":
+        return Agents(lambda: read_urls(Path(arguments.agents)), log)
     with imds_client(settings) as client:
         return Fixed([own_host(client.instance(deadline=DEADLINE).value)])
+
+
+def read_urls(path: Path) -> tuple[str, ...]:
+    """Read a list of agents: a URL a line, `#` for remarks.
+
+    Raises:
+        Told: it cannot be read, or names nobody.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Told(f"{path}: cannot be read: {error}") from error
+    found = tuple(word for line in lines if (word := line.partition("#")[0].strip()))
+    if not found:
+        raise Told(f"{path}: expected a URL a line, such as http://10.224.0.4:23170, found none")
+    return found
 
 
 def _hosts(settings: Settings, arguments: argparse.Namespace, cluster: Cluster | None, log: Any) -> HostsWriter | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.core.labels import read_identity
 from agent.core.mark import MarkedEvent, read_mark
 from agent.core.rack_table import network_of
 from agent.core.racks import RackedHost
+
+if TYPE_CHECKING:
+    from agent.core.facts_document import HostFacts
 
 _ADDRESSES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
 
@@ -65,6 +69,25 @@ def hdfs_host(node: Mapping[str, object], domain: str, known: HdfsHost | None = 
         events=standing.events if standing is not None else (),
         uid=_text(metadata, "uid") or "",
         said=said,
+    )
+
+
+def told_host(facts: HostFacts, known: HdfsHost | None = None) -> HdfsHost | None:
+    """Return a VM as its own agent tells of it; None while it has no address or name, or its place is not sure yet.
+
+    Args:
+        known: what was known before: its place stays while what is told is not complete, its events while there is no word
+            of any.
+    """
+    placed = facts.host if facts.complete or known is None else known.host
+    if not placed.names or not (facts.complete or known is not None):
+        return None
+    before = known.events if known is not None and known.vm_id == facts.vm_id else ()
+    return HdfsHost(
+        name=facts.name or placed.names[0],
+        host=placed,
+        vm_id=facts.vm_id,
+        events=facts.events if facts.events is not None else before,
     )
 
 

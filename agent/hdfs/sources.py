@@ -7,9 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agent.clients.agents import AgentError, ask_agents
 from agent.clients.cluster_errors import ClusterError
 from agent.clients.cluster_nodes import list_nodes, watch_nodes
-from agent.core.hdfs_nodes import hdfs_host, name_of
+from agent.core.hdfs_nodes import hdfs_host, name_of, told_host
+from agent.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from agent.core.hdfs_nodes import HdfsHost
 
 SHORT, LONG = 1.0, 60.0  # seconds: first and longest pause after a failure
+ASK = 5.0  # seconds between two rounds of agents; a Preempt gives thirty
 
 
 class Source(Protocol):
@@ -97,7 +100,7 @@ class Nodes:
             version = self.look()
             bell()
         if self._failures:
-            self._log.info("hdfs.source_recovered")
+            self._log.info("hdfs.source_recovered", source="kubernetes")
             self._failures = 0
         for change in watch_nodes(self._cluster, version, selector=self._selector):
             self._version = change.resource_version
@@ -117,6 +120,77 @@ class Nodes:
             return False
         self._hosts = {**self._hosts, name: found}
         return True
+
+
+class Agents:
+    """Agents on VMs without Kubernetes, asked one after the other for their facts; the list of them may change."""
+
+    def __init__(self, urls: Callable[[], Iterable[str]], log: Any) -> None:
+        """Know nothing yet.
+
+        Args:
+            urls: such as `http://10.224.0.4:23170`; raises Told where they cannot be read.
+        """
+        self._urls, self._log = urls, log
+        self._hosts: dict[str, HdfsHost] = {}  # by URL
+        self._heard: dict[str, float] = {}
+        self._asked = False
+        self._told: dict[str, str] = {}
+
+    def hosts(self) -> tuple[HdfsHost, ...] | None:
+        """Return the VMs whose place is known."""
+        return tuple(self._hosts.values()) if self._asked else None
+
+    def age(self) -> float | None:
+        """Return for how many seconds the agent has been silent that was heard least lately."""
+        return time.monotonic() - min(self._heard.values()) if self._heard else None
+
+    def start(self, bell: Callable[[], None]) -> None:
+        """Begin to ask."""
+        threading.Thread(target=self._run, args=(bell,), name="agents", daemon=True).start()
+
+    def look(self) -> None:
+        """Ask all of them once; who does not answer stays as it was.
+
+        Raises:
+            Told: it cannot be said whom to ask.
+        """
+        answers = ask_agents(self._urls())
+        known: dict[str, HdfsHost] = {}
+        for url, answer in answers.items():
+            before = self._hosts.get(url)
+            if isinstance(answer, AgentError):
+                self._tell(url, str(answer))
+                found = before
+            else:
+                self._tell(url, "")
+                self._heard[url] = time.monotonic()
+                found = told_host(answer, before)
+            if found is not None:
+                known[url] = found
+        self._heard = {url: at for url, at in self._heard.items() if url in answers}
+        self._hosts, self._asked = known, True
+
+    def _run(self, bell: Callable[[], None]) -> None:
+        while True:
+            before = self.hosts()
+            try:
+                self.look()
+                self._tell("agents", "")
+            except Told as error:
+                self._tell("agents", str(error))
+            if self.hosts() != before:
+                bell()
+            time.sleep(ASK * random.uniform(0.9, 1.1))  # noqa: S311
+
+    def _tell(self, whom: str, error: str) -> None:
+        """Tell of one that does not answer, when that begins or its reason changes."""
+        before = self._told.get(whom, "")
+        self._told[whom] = error
+        if error and error != before:
+            self._log.warning("hdfs.source_failed", error=error, failures=1)
+        elif before and not error:
+            self._log.info("hdfs.source_recovered", source=whom)
 
 
 class Fixed:

@@ -2,7 +2,10 @@
 
 import pytest
 
-from agent.core.hdfs_nodes import NodePlace, hdfs_host, name_of, racked_node
+from agent.core.facts_document import HostFacts
+from agent.core.hdfs_nodes import NodePlace, hdfs_host, name_of, racked_node, told_host
+from agent.core.mark import MarkedEvent
+from agent.core.placement import Placement
 
 P = "imds-agent.github.io"
 
@@ -78,3 +81,39 @@ def test_a_node_keeps_its_place_and_not_its_events_while_its_labels_are_gone():
     assert kept.host == known.host
     assert kept.events == ()
     assert kept.vm_id is None
+
+
+def facts(**more):
+    given = {
+        "vm_id": "abc",
+        "name": "web_0",
+        "computer_name": "web000",
+        "addresses": ("10.0.0.4",),
+        "placement": Placement(location="westeurope", zone="1"),
+        "complete": True,
+        "events": (MarkedEvent(id="E1", type="Reboot", do="cordon"),),
+        "age": 1,
+    }
+    return HostFacts(**{**given, **more})
+
+
+def test_a_vm_without_kubernetes_is_a_host_as_its_own_agent_tells():
+    found = told_host(facts())
+    assert (found.name, found.vm_id, found.host.names) == ("web_0", "abc", ("10.0.0.4", "web000", "web_0"))
+    assert [each.id for each in found.events] == ["E1"]
+    assert told_host(facts(name=None)).name == "10.0.0.4"
+
+
+def test_a_place_that_is_not_sure_yet_is_waited_for_and_a_known_one_stays():
+    assert told_host(facts(complete=False)) is None
+    assert told_host(facts(addresses=(), computer_name=None, name=None)) is None
+    known = told_host(facts())
+    moved = told_host(facts(complete=False, placement=Placement()), known)
+    assert moved.host == known.host
+
+
+def test_no_word_of_events_is_not_no_events_and_another_vm_has_its_own():
+    known = told_host(facts())
+    assert told_host(facts(events=None), known).events == known.events
+    assert told_host(facts(events=()), known).events == ()
+    assert told_host(facts(events=None, vm_id="other"), known).events == ()

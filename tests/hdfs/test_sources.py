@@ -1,0 +1,89 @@
+"""Without Kubernetes the agents themselves tell where their VMs stand; who falls silent keeps its place and its events."""
+
+import subprocess
+
+import pytest
+import requests
+
+from agent.hdfs.sources import Agents
+from agent.told import Told
+from tests.cli.running import command, environment
+from tests.daemon.partners import Log
+from tests.hdfs.test_sync import rows
+from tests.promises.agents import tended, wait_until
+from tests.promises.test_alive_in_outages import free_address
+
+
+def test_agents_on_vms_fill_the_table_and_their_events_are_known(plane, tmp_path):
+    address, log, urls = free_address(), Log(), tmp_path / "agents"
+    with tended(plane, facts_listen=address) as scene:
+        source = Agents(lambda: [f"http://{address}", "http://127.0.0.1:9"], log.logger)
+        scene.wait_labelled()
+        wait_until(lambda: source.look() or source.hosts(), "a sure place")
+        [found] = source.hosts()
+        assert found.host.placement.zone == "1"
+        assert found.events == ()
+        assert log.names() == ["hdfs.source_failed"]  # the one that is not there, once
+        event_id = scene.event("Reboot")
+        wait_until(lambda: source.look() or [each.id for each in source.hosts()[0].events] == [event_id], "its event")
+
+        urls.write_text(f"# VMs\nhttp://{address}  # web_0\n")
+        table, probes = tmp_path / "racks", free_address()
+        process = subprocess.Popen(
+            command("hdfs-sync", "--from=agents", f"--agents={urls}", f"--table={table}", f"--probes={probes}"),
+            cwd="/", env=environment(), stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: rows(table).get(found.host.names[0]) == "/westeurope-1", "the table")
+            wait_until(lambda: requests.get(f"http://{probes}/readyz", timeout=5).ok, "ready")
+            measured = requests.get(f"http://{probes}/metrics", timeout=5).text
+            scene.agent.kill()
+            source.look()
+            assert [[each.id for each in host.events] for host in source.hosts()] == [[event_id]]
+            assert source.age() > 0
+        finally:
+            process.terminate()
+            said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert rows(table)
+    assert "imds_agent_hdfs_source_age_seconds " in measured
+    assert f"imds_agent_hdfs_table_rows {float(len(rows(table)))}" in measured
+
+
+def test_a_list_that_cannot_be_read_changes_nothing(tmp_path):
+    def nobody():
+        raise Told("no list")
+
+    source = Agents(nobody, Log().logger)
+    with pytest.raises(Told):
+        source.look()
+    assert source.hosts() is None
+    assert source.age() is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--from=agents"], "--from agents and --agents FILE: expected both"),
+        (["--agents=x"], "--from agents and --agents FILE: expected both"),
+        (["--from=agents", "--agents=/nowhere", "--once"], "/nowhere: cannot be read"),
+        (["--maintenance"], "--maintenance needs --dfs-hosts FILE"),
+        (["--dfs-hosts=x"], "--dfs-hosts needs --namenode URL"),
+        (["--dfs-hosts=x", "--namenode=http://a", "--maintenance"], "--maintenance needs --refresh COMMAND"),
+        (["--dfs-hosts=x", "--namenode=http://a", "--refresh='"], "--refresh: No closing quotation"),
+        (["--share=0"], "--share: expected 1 to 100, found 0"),
+        (["--maintenance-lasts=5"], "--maintenance-lasts: expected 60 to 86400, found 5.0"),
+        (["--own=x"], "--own: expected a network"),
+    ],
+)
+def test_flags_that_do_not_fit_together_are_told_in_one_line(tmp_path, flags, said):
+    kubeconfig = ["--from=imds"] if not any(flag.startswith("--from") for flag in flags) else []
+    done = subprocess.run(
+        command("hdfs-sync", f"--table={tmp_path / 'racks'}", *kubeconfig, "--imds-url=http://127.0.0.1:9", *flags),
+        cwd="/", env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode not in (0, None)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "racks").exists()
