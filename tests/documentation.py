@@ -27,7 +27,7 @@ def section(name: str) -> str:
 
 
 def logged_events() -> set[str]:
-    """Return the names of all log events in the code: texts of the right form that are passed to a log's methods."""
+    """Return the names of all log events in the code: texts of the right form that a log's methods get, or `_once`."""
     found: set[str] = set()
     for path in (ROOT / "agent").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -35,7 +35,7 @@ def logged_events() -> set[str]:
                 continue
             called = call.func
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name in ("debug", "info", "warning", "error", "level"):
+            if name in ("debug", "info", "warning", "error", "level", "_once"):
                 texts = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)]
                 found |= {text for text in texts if isinstance(text, str) and EVENT.fullmatch(text)}
     return found

@@ -234,16 +234,22 @@ class HostsWriter:
         try:
             say(host, text)
         except ClusterError as error:
-            self._once(f"hdfs.word_failed {host.name}", str(error), node=host.name, error=str(error))
+            self._once("hdfs.word_failed", str(error), about=host.name, node=host.name, error=str(error))
             return
         self._told.pop(f"hdfs.word_failed {host.name}", None)
         said = read_said(text)
         state, events = (said.state, list(said.events)) if said is not None else ("in-service", [])
         self._log.info("hdfs.datanode_state", node=host.name, state=state, event_id=events)
 
-    def _once(self, event: str, what: object, **facts: object) -> None:
-        """Tell of something that is wrong, when it begins or changes."""
-        if self._told.get(event) != what:
-            self._told[event] = what
+    def _once(self, event: str, what: object, *, about: str = "", **facts: object) -> None:
+        """Tell of something that is wrong, when it begins or changes.
+
+        Args:
+            what: nothing where it is well again.
+            about: whom; each is told of by itself.
+        """
+        key = f"{event} {about}".strip()
+        if self._told.get(key) != what:
+            self._told[key] = what
             if what:
-                self._log.warning(event.partition(" ")[0], **facts)
+                self._log.warning(event, **facts)

@@ -1,12 +1,22 @@
-"""What a stolen token of `hdfs-sync` can do: one annotation of nodes, and nothing else."""
+"""What a stolen token of `hdfs-sync` can do: one annotation of nodes, and nothing else. And the recipes beside it."""
 
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 import uuid
+from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 
+from agent.cli import _parser
 from agent.clients.cluster import Access, Cluster
 from agent.clients.cluster_errors import ClusterRefused
 from agent.clients.cluster_nodes import list_nodes, say_hdfs
+from agent.hdfs.metrics import SyncMetrics
+from agent.hdfs.refresh import read_command
 from tests.cli.running import ROOT
 from tests.controlplane.kubeconfig import write_kubeconfig
 from tests.promises.agents import DOMAIN, annotations, wait_until
@@ -83,3 +93,49 @@ def test_everything_else_is_out_of_its_reach(node, thief, verb, path, body):
 def test_another_node_of_the_same_name_is_left_alone(node, thief):
     with pytest.raises(Exception, match=r"422|409"):
         say_hdfs(thief, node.name, str(uuid.uuid4()), f"{DOMAIN}/hdfs", WORD)
+
+
+# -- what is there to copy from ----------------------------------------------------------------------------------------
+
+HDFS = ROOT / "manifests" / "hdfs-sync"
+UNIT = HDFS / "host" / "imds-agent-hdfs-sync.service"
+
+
+def sidecar() -> list[dict]:
+    return list(yaml.safe_load_all((HDFS / "sidecar" / "namenode.yaml").read_text()))
+
+
+def test_the_sidecar_is_one_that_the_api_server_takes_and_its_commands_are_ours(plane):
+    plane.kubectl("create", "namespace", "hdfs", check=False)
+    plane.kubectl("apply", "--dry-run=server", "-f", str(HDFS / "sidecar" / "namenode.yaml"))
+    pod = sidecar()[1]["spec"]["template"]["spec"]
+    [script], [_, sync] = pod["initContainers"], pod["containers"]
+    assert _parser().parse_args(script["args"]).command == "hdfs-rack"
+    found = _parser().parse_args(sync["args"])
+    assert found.maintenance
+    assert read_command(found.refresh)[0] == "hdfs"
+
+
+def test_the_settings_beside_it_are_xml_with_hadoops_names():
+    for text in sidecar()[0]["data"].values():
+        names = [each.findtext("name") for each in ET.fromstring(text)]
+        assert names
+        assert all(name.startswith(("net.topology.", "dfs.")) for name in names)
+
+
+def test_the_unit_is_one_that_systemd_takes_and_its_command_is_ours(tmp_path):
+    text = UNIT.read_text().replace("\\\n", " ")
+    line = next(line for line in text.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
+    assert _parser().parse_args(shlex.split(line)[1:]).source == "agents"
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is missing (Debian, Ubuntu: apt-get install systemd)")
+    copy = tmp_path / UNIT.name
+    copy.write_text(text.replace("/usr/local/bin/imds-agent", sys.executable).replace("User=hdfs", "User=root"))
+    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_metric_of_hdfs_sync_is_in_the_docs_and_no_other():
+    text = (ROOT / "docs" / "hdfs.md").read_text().partition("<!-- hdfs metrics -->")[2].partition("<!-- /hdfs")[0]
+    ours = {family.name for family in SyncMetrics().registry.collect()}
+    assert set(re.findall(r"`(imds_agent_hdfs_[a-z_]+)`", text)) == ours
