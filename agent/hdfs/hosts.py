@@ -192,8 +192,8 @@ class HostsWriter:
                 "hdfs.hosts_written",
                 hosts=len(plan.entries),
                 kind=plan.kind,
-                entered=list(plan.entered),
-                left=list(plan.left),
+                out=list(plan.entered),
+                back=list(plan.left),
                 queued=len(plan.queued),
             )
         return QUIET
