@@ -70,6 +70,28 @@ GIVEN = (
     ),
     ("--root", {"metavar": "FOLDER", "default": "/", "help": "where the VM's file system begins [/]"}),
 )
+EXAMINED = (
+    (
+        "subject",
+        {
+            "nargs": "?",
+            "choices": ("node", "hdfs"),
+            "default": "node",
+            "metavar": "hdfs",
+            "help": "look at Hadoop's racks instead",
+        },
+    ),
+    ("--root", {"metavar": "FOLDER", "default": "/", "help": "where the host's /proc and /sys are [/]"}),
+    ("--hadoop-conf", {"metavar": "FOLDER", "help": "hdfs: its settings [HADOOP_CONF_DIR, else /etc/hadoop/conf]"}),
+    (
+        "--namenode",
+        {
+            "metavar": "URL",
+            "action": "append",
+            "help": "hdfs: a NameNode's pages, http://127.0.0.1:9870; both of a pair",
+        },
+    ),
+)
 BUNDLE = (
     ("--file", {"metavar": "FILE", "help": "where to write it [imds-agent-support-TIME.tar.gz]"}),
     (
@@ -230,7 +252,7 @@ SUBS = (
         tuple(TOPICS)[:5],
         "why it does not work: looks at everything, changes nothing",
         prints=True,
-        own=(("--root", {"metavar": "FOLDER", "default": "/", "help": "where the host's /proc and /sys are [/]"}),),
+        own=EXAMINED,
     ),
     Sub(
         "support-bundle",

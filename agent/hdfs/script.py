@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from agent import __version__
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEADLINE = (
     2  # seconds, whole ones: then the script is gone, since Hadoop waits for it without end, its namesystem locked
 )
+_MADE = re.compile(r"#!(\S+) -IS\n# hdfs-rack of imds-agent ([^\s:]+): ")
+_CARRIED = re.compile(r"^TABLE, DEPTH, STRICT, DEADLINE = (.+)$", re.MULTILINE)
 _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)
 
 HEAD = """#!{python} -IS
@@ -80,3 +81,37 @@ def script(table: Path, depth: int, *, strict: bool, python: str) -> str:
 def usual_python() -> str:
     """Return the interpreter that a script should begin with: the system's, else the one that runs this."""
     return "/usr/bin/python3" if shutil.which("/usr/bin/python3") else sys.executable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What a script says of itself.
+
+    Attributes:
+        version: of the imds-agent that made it.
+        is_ours: it is, letter for letter, what this version would put there.
+    """
+
+    version: str
+    python: str
+    table: str
+    depth: int
+    strict: bool
+    is_ours: bool
+
+
+def read_script(text: str) -> Installed | None:
+    """Read the settings that an installed script carries; None for a script of others."""
+    made, carried = _MADE.match(text), _CARRIED.search(text)
+    if made is None or carried is None:
+        return None
+    try:
+        found: object = ast.literal_eval(carried[1])
+    except (ValueError, SyntaxError):
+        return None
+    match found:
+        case (str(table), int(depth), bool(strict), int()):
+            same = script(Path(table), depth, strict=strict, python=made[1]) == text
+            return Installed(version=made[2], python=made[1], table=table, depth=depth, strict=strict, is_ours=same)
+        case _:
+            return None
