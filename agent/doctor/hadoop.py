@@ -179,17 +179,18 @@ def _named(path: str | None) -> SeenFile | None:
 
 def seen(path: Path) -> SeenFile:
     """Look at a file; a device or a pipe, which might never end, is not read."""
+    runs = False
     try:
         about = path.stat()
+        runs = stat.S_ISREG(about.st_mode) and bool(about.st_mode & 0o111)
         if not stat.S_ISREG(about.st_mode):
             return SeenFile(path=str(path), problem="is no file")
         with path.open("rb") as file:
             body = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in a path
-        return SeenFile(path=str(path), problem=getattr(error, "strerror", None) or str(error))
+        return SeenFile(path=str(path), problem=getattr(error, "strerror", None) or str(error), runs=runs)
     if len(body) > LARGEST:
-        return SeenFile(path=str(path), problem=f"is larger than {LARGEST} bytes")
-    runs = bool(about.st_mode & 0o111)
+        return SeenFile(path=str(path), problem=f"is larger than {LARGEST} bytes", runs=runs)
     return SeenFile(path=str(path), body=body, runs=runs, age=max(0.0, time.time() - about.st_mtime))
 
 

@@ -5,6 +5,7 @@ A NameNode asks for a rack once and keeps the answer until it restarts (tried wi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,14 +37,20 @@ def asked(hadoop: Hadoop) -> Iterator[Finding]:
         for check in ("namenode", *CHECKS):
             yield Finding(check=check, verdict="unknown", looked_at="no NameNode", found=NOT_ASKED)
     for each in hadoop.namenodes:
-        yield answered(each)
-        if each.view is None:
-            for check in CHECKS:
-                yield Finding(check=check, verdict="unknown", looked_at=each.url, found="the NameNode did not answer")
-            continue
-        yield racks(hadoop.truth, each.view, each.url)
-        yield unknown(hadoop.truth, each.view, each.url)
-        yield in_force(entries_of(hadoop), each.view, each.url, hadoop.now)
+        for finding in _of(hadoop, each):
+            several = len(hadoop.namenodes) > 1
+            yield replace(finding, found=f"{each.url}: {finding.found}") if several else finding
+
+
+def _of(hadoop: Hadoop, each: Asked) -> Iterator[Finding]:
+    yield answered(each)
+    if each.view is None:
+        for check in CHECKS:
+            yield Finding(check=check, verdict="unknown", looked_at=each.url, found="the NameNode did not answer")
+        return
+    yield racks(hadoop.truth, each.view, each.url)
+    yield unknown(hadoop.truth, each.view, each.url)
+    yield in_force(entries_of(hadoop), each.view, each.url, hadoop.now)
 
 
 def answered(each: Asked) -> Finding:
@@ -114,6 +121,10 @@ def in_force(entries: tuple[HostEntry, ...] | None, view: NameNodeView, url: str
         now: milliseconds since 1970.
     """
     said, nodes = partial(Finding, check="hosts file in force", looked_at=f"{url}, and dfs.hosts"), _live(view)
+    had = [_name(node) for node in nodes if node.upgrade_domain]
+    if entries is None and had:
+        advice = f"The next {_REFRESH} reads what is here instead, and may take them away: see hosts file"
+        return said(verdict="warn", found=f"upgrade domains, and no such file here: {named(had)}", advice=advice)
     if entries is None:
         return said(verdict="unknown", found="no JSON of hosts is read")
     listed = {(entry.address, entry.port): entry for entry in entries}

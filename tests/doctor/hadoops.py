@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from agent.clients.namenode import NameNodeView
@@ -49,18 +50,8 @@ class Folder:
         self.hosts.write_text(json.dumps(entries) if text is None else text)
 
     def look(self, *views) -> Hadoop:
-        seen = look(self.conf, ())
         asked = tuple(Asked(url=URL, view=view) for view in views)
-        return Hadoop(
-            sites=seen.sites,
-            script=seen.script,
-            interpreter=seen.interpreter,
-            table=seen.table,
-            before=seen.before,
-            hosts=seen.hosts,
-            namenodes=asked,
-            now=seen.now,
-        )
+        return replace(look(self.conf, ()), namenodes=asked)
 
     def found(self, *views):
         return {finding.check: finding for finding in judge(self.look(*views))}

@@ -1,11 +1,13 @@
 """`doctor hdfs` on each way in which racks go wrong: real files in, findings out. What Hadoop makes of them was tried with 3.5.0."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from agent.core.datanodes import ENTERING, IN_MAINTENANCE
-from agent.doctor.hadoop import MAPPING, TABLE, seen
+from agent.doctor.hadoop import LARGEST, MAPPING, TABLE, Asked, seen
+from agent.doctor.hdfs import judge
 from agent.hdfs.script import read_script, script
 from tests.doctor.hadoops import (
     BY_DOMAIN,
@@ -202,10 +204,6 @@ def test_table_mapping_is_judged_by_its_own_table(folder):
     expect(folder.found(), "rack table", "unknown", "a table of others")
 
 
-def racks(**paths):
-    return {address.replace("_", "."): path for address, path in paths.items()}
-
-
 @pytest.mark.parametrize(
     ("policy", "rows", "form", "verdict", "advice"),
     [
@@ -354,15 +352,11 @@ def test_without_a_table_nothing_is_said_of_the_racks_of_datanodes(folder):
     assert [found[check].verdict for check in ("racks of datanodes", "unknown datanodes")] == ["unknown"] * 2
 
 
-def here(*nodes):
-    return view(*nodes)
-
-
 def test_a_list_that_the_namenode_has_not_read_is_told(folder):
     find = listed(folder, entry("10.224.0.1", "a"), entry("10.224.0.2", "b", "IN_MAINTENANCE"))
-    well = here(node("10.224.0.1", "/r", domain="a"), node("10.224.0.2", "/r", domain="b", state=ENTERING))
+    well = view(node("10.224.0.1", "/r", domain="a"), node("10.224.0.2", "/r", domain="b", state=ENTERING))
     expect(find(well), "hosts file in force", "ok", "2 as the file says")
-    behind = here(node("10.224.0.1", "/r"), node("10.224.0.2", "/r", domain="b"))
+    behind = view(node("10.224.0.1", "/r"), node("10.224.0.2", "/r", domain="b"))
     expect(
         find(behind),
         "hosts file in force",
@@ -374,18 +368,45 @@ def test_a_list_that_the_namenode_has_not_read_is_told(folder):
 
 def test_a_live_datanode_that_the_list_lacks_will_be_thrown_out(folder):
     find = listed(folder, entry("10.224.0.1"))
-    seen = here(node("10.224.0.1", "/r"), node("10.224.0.2", "/r"))
+    seen = view(node("10.224.0.1", "/r"), node("10.224.0.2", "/r"))
     expect(find(seen), "hosts file in force", "bad", "1 DataNode not in the file: 10.224.0.2", "throws them out")
     find = listed(folder, entry("10.224.0.1", state="DECOMMISSIONED"))  # counts as empty: nobody is thrown out
     assert "not in the file" not in find(seen)["hosts file in force"].found
 
 
+def test_upgrade_domains_that_come_from_elsewhere_go_with_the_next_refresh(folder):
+    seen = view(node("10.224.0.1", "/r", domain="a"))
+    expect(folder.found(seen), "hosts file in force", "warn", "no such file here: 10.224.0.1", "may take them away")
+
+
+def test_of_a_pair_each_namenode_is_judged_by_itself(folder):
+    findings = judge(replace(folder.look(), namenodes=pair(right(), right(**{"10.224.0.2": "/other"}), None)))
+    said = [(each.verdict, each.found) for each in findings if each.check == "racks of datanodes"]
+    assert [verdict for verdict, _ in said] == ["ok", "bad", "unknown"]
+    assert [found.partition(": ")[0] for _, found in said] == ["http://nn-0", "http://nn-1", "http://nn-2"]
+
+
+def pair(*views):
+    return tuple(Asked(url=f"http://nn-{n}", view=each, problem="no answer") for n, each in enumerate(views))
+
+
+def test_a_file_that_never_ends_is_not_read_to_its_end(folder):
+    with folder.table.open("r+b") as file:
+        file.truncate(LARGEST + 1)
+    expect(folder.found(), "rack table", "bad", f"is larger than {LARGEST} bytes")
+    with (folder.path / "python").open("wb") as file:  # an interpreter may be as large as it likes
+        file.truncate(LARGEST + 1)
+    (folder.path / "python").chmod(0o755)
+    folder.install(python=folder.path / "python")
+    assert folder.found()["rack script"].verdict == "ok"
+
+
 def test_ports_tell_two_datanodes_of_a_host_apart_and_maintenance_ends_by_itself(folder):
     over = {"maintenanceExpireTimeInMS": 1}
     find = listed(folder, entry("10.224.0.1", "a", port=9866), entry("10.224.0.2", "b", "IN_MAINTENANCE", **over))
-    seen = here(node("10.224.0.1", "/r", domain="a"), node("10.224.0.2", "/r", domain="b"))
+    seen = view(node("10.224.0.1", "/r", domain="a"), node("10.224.0.2", "/r", domain="b"))
     expect(find(seen), "hosts file in force", "ok", "2 as the file says")
-    still = here(node("10.224.0.2", "/r", domain="b", state=IN_MAINTENANCE))
+    still = view(node("10.224.0.2", "/r", domain="b", state=IN_MAINTENANCE))
     expect(find(still), "hosts file in force", "bad", "In Maintenance, not NORMAL")
 
 
