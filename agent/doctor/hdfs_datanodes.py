@@ -72,6 +72,9 @@ def answered(each: Asked) -> Finding:
             found=found,
             advice="None registers: racks of two depths, refused racks, or a hosts file without them",
         )
+    if each.view.safe_mode:
+        advice = "It writes nothing: it waits for DataNodes, or a person told it so (hdfs dfsadmin -safemode get)"
+        return said(verdict="warn", found=f"{found}, in safe mode", advice=advice)
     return said(verdict="ok", found=found)
 
 

@@ -1,4 +1,4 @@
-"""Hadoop's configuration as Hadoop reads it; tests/doctor/test_hdfs_with_hadoop.py asks Hadoop itself."""
+"""Hadoop's configuration as Hadoop reads it; tests/hdfs/test_doctor.py asks Hadoop itself."""
 
 import pytest
 

@@ -79,5 +79,5 @@ def node(address: str, rack: str, *, domain=None, state=IN_SERVICE, live=True, n
     )
 
 
-def view(*nodes: DataNode, active=True) -> NameNodeView:
-    return NameNodeView(active=active, datanodes=nodes)
+def view(*nodes: DataNode, active=True, safe_mode=False) -> NameNodeView:
+    return NameNodeView(active=active, started=0.0, safe_mode=safe_mode, datanodes=nodes)

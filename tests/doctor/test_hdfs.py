@@ -344,6 +344,8 @@ def test_a_datanode_that_is_dead_is_not_judged_and_one_that_is_none_is(folder):
     found = folder.found(view(node("10.224.0.1", "/other", live=False), active=False))
     expect(found, "racks of datanodes", "ok")
     expect(found, "namenode", "bad", "standby, 0 live DataNodes, 1 dead", "None registers")
+    safe = view(node("10.224.0.1", "/westeurope-1"), safe_mode=True)
+    expect(folder.found(safe), "namenode", "warn", "in safe mode", "-safemode get")
 
 
 def test_without_a_table_nothing_is_said_of_the_racks_of_datanodes(folder):

@@ -1,4 +1,4 @@
-"""`doctor hdfs` as a person runs it beside a NameNode; what it judges is in test_hdfs.py, Hadoop itself in test_hdfs_with_hadoop.py."""
+"""`doctor hdfs` as a person runs it beside a NameNode; what it judges is in test_hdfs.py, Hadoop itself in tests/hdfs/test_doctor.py."""
 
 import json
 import os

@@ -1,7 +1,6 @@
 """`doctor hdfs` beside a real NameNode, and Hadoop's own reading of a configuration beside ours."""
 
 import json
-import os
 import subprocess
 
 import pytest
@@ -9,21 +8,11 @@ import pytest
 from agent.core.hadoop_conf import merged, read_conf
 from tests.cli.running import imds_agent
 from tests.doctor.hadoops import COMBINED, Folder, entry
-from tests.hdfs.hadoop import NoHadoop, classpath, lab, refresh_command
+from tests.hdfs.hadoop import classpath, lab, refresh_command
 from tests.promises.agents import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("hadoop_here")]
 RACKS = {"127.0.1.1": "/westeurope-1", "127.0.1.2": "/westeurope-2"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def hadoop():
-    try:
-        classpath()
-    except NoHadoop as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
 
 
 CORE = """<?xml version="1.0"?><?xml-stylesheet type="text/xsl" href="configuration.xsl"?>
