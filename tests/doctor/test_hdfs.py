@@ -192,7 +192,7 @@ def test_what_a_datanode_gets_that_comes_too_early(folder, strict, depth, reject
 
 
 def test_table_mapping_is_judged_by_its_own_table(folder):
-    folder.core(**{SCRIPT: "", **TABLE_MAPPING, TABLE: folder.table})
+    folder.core(**TABLE_MAPPING, **{TABLE: folder.table})  # the script that is named as well is not asked
     found = folder.found(right())
     assert [found[check].verdict for check in ("rack script", "script arguments")] == ["unknown"] * 2
     assert [found[check].verdict for check in ("rack table", "unknown hosts", "racks of datanodes")] == ["ok"] * 3
@@ -275,8 +275,9 @@ def test_a_list_of_hosts_fits_its_provider(folder):
     expect(folder.found(), "hosts file", "bad", "JSON, for HostFileManager", "CombinedHostFileManager")
     folder.list(text="10.224.0.1\n10.224.0.2\n")
     expect(folder.found(), "hosts file", "ok", "2 words, for HostFileManager")
-    folder.site(**{HOSTS: "dfs.hosts"})
-    expect(folder.found(), "hosts file", "bad", "no absolute path")
+    for wrong in ("dfs.hosts", f"{folder.hosts}\n"):
+        folder.site(**{HOSTS: wrong})
+        expect(folder.found(), "hosts file", "bad", "no absolute path, or blanks")
     folder.site(**{**COMBINED, HOSTS: folder.path / "none"})
     expect(folder.found(), "hosts file", "bad", "No such file", "empty list")
     folder.site(**{HOSTS: folder.hosts, "dfs.namenode.hosts.provider.classname": "Mine"})
@@ -304,7 +305,7 @@ def in_zones(count, **changes):
         ([*in_zones(2), entry("10.224.0.3", "westeurope-3", "DECOMMISSIONED")], {}, "bad", "2, and a factor of 3"),
         ([*in_zones(3), entry("10.224.0.4")], {}, "warn", "1 hosts without"),
         ([entry("10.224.0.1")], {}, "bad", "none"),
-        ([entry(f"10.224.0.{n}", f"ud{n // 2}") for n in range(1, 7)], {}, "warn", "across zones: ud1, ud2"),
+        ([entry(f"10.224.0.{n}", f"ud{n // 2}") for n in range(1, 8)], {}, "warn", "across zones: ud1, ud2"),
     ],
 )
 def test_upgrade_domains_against_the_factor_and_the_zones(folder, entries, site, verdict, text):
