@@ -202,6 +202,8 @@ def test_table_mapping_is_judged_by_its_own_table(folder):
     expect(found, "unknown datanodes", "bad", "10.224.9.9")  # Hadoop knows nothing of networks
     folder.table.write_text("10.224.0.1 /a\n")
     expect(folder.found(), "rack table", "unknown", "a table of others")
+    folder.table.with_name("racks.prev").write_text(folder.table.read_text())  # the script alone goes back to it
+    assert folder.look().before is None
 
 
 @pytest.mark.parametrize(
