@@ -22,11 +22,14 @@ EXITS = "exit codes: 0 done; 1 it did not work (no answer, or refused); 2 wrong 
 Command = Callable[[Settings, argparse.Namespace], int]
 
 
+WITHOUT_KUBERNETES = {"agent.daemon.run:run": "agent.daemon.host_run:run"}  # which must not pay for what it never asks
+
+
 def _late(where: str) -> Command:
     """Return a command whose module is imported when it is called: `facts` must not pay for Kubernetes."""
-    module, _, name = where.partition(":")
 
     def command(settings: Settings, arguments: argparse.Namespace) -> int:
+        module, _, name = (where if settings.kubernetes else WITHOUT_KUBERNETES.get(where, where)).partition(":")
         gc.disable()  # what modules define stays; to look through it again and again is a tenth of the import
         try:
             found = getattr(import_module(module), name)
@@ -203,9 +206,20 @@ SYNC = (
         {"metavar": "PERCENT", "type": int, "default": 5, "help": "of the hosts may leave service in one run [5]"},
     ),
 )
+RUN = (
+    (
+        "--no-kubernetes",
+        {
+            "dest": "kubernetes",
+            "action": "store_const",
+            "const": "off",
+            "help": "no node: a file and hooks for the programs of this VM",
+        },
+    ),
+)
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
-    Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon"),
+    Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon", own=RUN),
     Sub(
         "facts",
         "agent.commands.facts:facts",

@@ -60,6 +60,7 @@ TOPICS = {
     "events": "scheduled events",
     "drain": "drain, budget and approval",
     "daemon": "the daemon",
+    "host": "without Kubernetes",
 }
 
 
@@ -207,6 +208,28 @@ class Settings:
         "off",
         ADDRESS,
         "where GET /facts tells hdfs-sync elsewhere of this VM and its events, to whoever asks",
+    )
+    kubernetes: bool = _setting(
+        "host", True, SWITCH, "tend a node; off (or --no-kubernetes) tells the programs of this VM instead"
+    )
+    events_file: Path = _setting(
+        "host",
+        Path("/run/imds-agent/events.json"),
+        PATH,
+        "without Kubernetes: this VM's events, for every program on it",
+    )
+    hooks: Path = _setting(
+        "host",
+        Path("/etc/imds-agent/events.d"),
+        PATH,
+        "without Kubernetes: folder of executables that are run when an event is scheduled, started and gone",
+    )
+    hook_timeout: float = _setting("host", 60.0, PERIOD, "time for one of these; a Preempt gives 30 s")
+    host_state: Path = _setting(
+        "host",
+        Path("/var/lib/imds-agent/events.json"),
+        PATH,
+        "what was run for which event; outlives a restart of the VM",
     )
     log_level: str = _setting(
         "daemon", "info", choice("debug", "info", "warning", "error"), "least severe level that is logged"

@@ -55,3 +55,21 @@ def clear_halves(path: Path) -> None:
     for half in path.parent.glob(f".{glob.escape(path.name[:80])}.*"):
         with contextlib.suppress(OSError):
             half.unlink()
+
+
+def write_for_good(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file whole, so that it is there after the VM lost its power, too; its folder is made if need be.
+
+    Raises:
+        Told: it cannot be written, or nobody knows whether it would last.
+    """
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write_whole(path, content, mode)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # the name in it is what was changed
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise Told(f"{path}: cannot be written: {error.strerror}") from error

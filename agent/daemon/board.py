@@ -98,6 +98,10 @@ class Board:
         if changed:
             self._bell.put(None)
 
+    def ring(self) -> None:
+        """Wake the loop: something that it waits for has come."""
+        self._bell.put(None)
+
     def wait(self, seconds: float) -> None:
         """Wait for a ring, at most so long; rings that came together count once."""
         try:

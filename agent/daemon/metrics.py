@@ -77,6 +77,7 @@ class Metrics:
         )
         self.budget_waiting = Gauge("imds_agent_budget_waiting", "1 while waiting for a place.", registry=registry)
         self.unbudgeted = Counter("imds_agent_unbudgeted", "Drains that could not wait for a place.", registry=registry)
+        self.hooks = Counter("imds_agent_hooks", "Hooks by phase and outcome.", ("phase", "outcome"), registry=registry)
         self.skew = Gauge(
             "imds_agent_clock_skew_seconds", "The service's clock less the node's own.", registry=registry
         )

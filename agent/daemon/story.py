@@ -12,7 +12,7 @@ from agent.core.judgement import own_events
 from agent.core.labels import own_key
 from agent.core.maintenance import Cordon, Drain, Notify, Plan, Release
 from agent.core.marking import vm_name
-from agent.core.policy import decide
+from agent.core.policy import Decision, decide
 from agent.daemon.progress import Progress
 from agent.log import say_fault
 
@@ -31,6 +31,21 @@ SAY_AGAIN = 20  # failures in a row between two warnings: once at first, then ab
 def plan_name(plan: Plan) -> str:
     """Return the plan's name as metrics and log show it."""
     return type(plan).__name__.lower()
+
+
+def event_facts(event: ScheduledEvent, decision: Decision) -> dict[str, object]:
+    """Return what the log says of an event and of what the policy makes of it."""
+    return {
+        "event_id": event.id,
+        "event_type": event.type,
+        "status": event.status,
+        "not_before": event.not_before.isoformat() if event.not_before else None,
+        "duration": event.duration,
+        "source": event.source,
+        "decision": decision.do,
+        "rule": decision.rule,
+        "because": decision.because,
+    }
 
 
 class Story:
@@ -137,18 +152,7 @@ class Story:
         notice = (event.not_before - utc).total_seconds() if event.not_before else None
         if first and notice is not None:
             self._metrics.notice_seconds.observe(max(0.0, notice))
-        self._log.info(
-            "event.seen",
-            event_id=event.id,
-            event_type=event.type,
-            status=event.status,
-            not_before=event.not_before.isoformat() if event.not_before else None,
-            duration=event.duration,
-            source=event.source,
-            decision=decision.do,
-            rule=decision.rule,
-            because=decision.because,
-        )
+        self._log.info("event.seen", **event_facts(event, decision))
         if first:
             when = f"not before {event.not_before:%Y-%m-%d %H:%M:%S} UTC" if event.not_before else "at any time"
             text = f"{event.type} {event.id}, {when}: {decision.do} ({decision.because})"

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from agent.core.health import health
 from agent.daemon.loop import LATE, PRESSED, pause_after_failure
 from agent.daemon.pollers import events_pause, instance_pause
-from agent.daemon.run import new_board
+from agent.daemon.run import loop_at_most
+from agent.daemon.watch import new_board
 from agent.settings import Settings
 from tests.core.builders import sighting
 
@@ -66,7 +67,7 @@ def test_a_failed_poll_of_events_waits_no_longer_than_two_seconds_or_what_was_as
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(instance_interval=5.0, events_interval=30.0)])
 def test_no_loop_is_called_stuck_while_it_waits_for_its_slowest_answer(settings):
-    board = new_board(settings, 0.0)
+    board = new_board(settings, 0.0, loop_at_most=loop_at_most(settings), needed=("imds", "node"))
     at_most = {name: pulse.at_most for name, pulse in board.signs().pulses.items()}
     slowest = settings.first_events_timeout + settings.imds_connect_timeout
     assert at_most["events"] > slowest + 2 * settings.events_interval

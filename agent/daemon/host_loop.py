@@ -1,0 +1,307 @@
+"""The one writer of a VM without Kubernetes: what was heard in, hooks run and files written out.
+
+A hook is begun only once the disk says so; what cannot be written down is not begun. Hooks run beside the loop, one at a time
+for each event, so that a slow one for a Reboot keeps no Preempt waiting.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from agent.clients.files import write_for_good, write_whole
+from agent.clients.hooks import Ended, Hook, distrust, look
+from agent.clients.imds_errors import ImdsError, ImdsUnavailable
+from agent.clients.imds_http import unsent
+from agent.core.document import DocumentError
+from agent.core.events import event_key
+from agent.core.host import (
+    Run,
+    Seen,
+    events_text,
+    hook_document,
+    hook_environment,
+    host_mark,
+    host_turn,
+    noted,
+    withheld,
+)
+from agent.core.host_state import HostState, read_state, state_text
+from agent.core.judgement import Limits, judged, own_events
+from agent.core.switch import Switch
+from agent.daemon.metrics import positions
+from agent.daemon.story import event_facts
+from agent.log import say_fault
+from agent.told import Told
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from agent.clients.imds import Imds
+    from agent.clients.switch_file import SwitchFile
+    from agent.core.approval import Mode
+    from agent.core.events import ScheduledEvent
+    from agent.core.host import HostTurn
+    from agent.core.host_state import Outcome
+    from agent.core.policy import Policy
+    from agent.daemon.board import Board
+    from agent.daemon.clock import Clock
+    from agent.daemon.metrics import Metrics
+
+AGAIN = 5.0  # seconds after a turn that failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where things are on the VM.
+
+    Attributes:
+        events: what every program may read.
+        hooks: the folder of executables.
+        state: what outlives a restart of the VM.
+    """
+
+    events: Path
+    hooks: Path
+    state: Path
+
+
+class HostLoop:
+    """Tells this VM's programs of its events, for ever."""
+
+    def __init__(
+        self,
+        *,
+        board: Board,
+        policy: Policy,
+        mode: Mode,
+        places: Places,
+        hook_timeout: float,
+        imds: Imds,
+        metrics: Metrics,
+        log: Any,
+        clock: Clock,
+        switch_file: SwitchFile | None = None,
+    ) -> None:
+        """Read what was remembered.
+
+        Args:
+            mode: which events are approved.
+            hook_timeout: seconds for one hook.
+        """
+        self._board, self._policy, self._mode, self._places = board, policy, mode, places
+        self._hook_timeout, self._imds, self._metrics, self._log, self._clock = hook_timeout, imds, metrics, log, clock
+        self._switch_file, self._switch = switch_file, Switch()
+        self._ended: queue.SimpleQueue[tuple[Run, Ended]] = queue.SimpleQueue()
+        self._running: dict[str, Hook] = {}
+        self._unsent: set[str] = set()
+        self._said: dict[str, object] = {}
+        self._text = ""
+        self._state = self._written = self._remembered()
+
+    def turn(self) -> float:
+        """Do all that can be done now; returns the seconds to wait for news before the next turn."""
+        try:
+            pause = self._turn()
+        except Exception as error:  # noqa: BLE001 - a net: no fault of ours may leave the VM without an agent
+            say_fault(self._log, "loop", error)
+            pause = AGAIN
+        self._board.attempted("loop", self._clock.monotonic())
+        return pause
+
+    def close(self) -> None:
+        """End the hooks that run; their outcome is lost."""
+        for hook in list(self._running.values()):
+            hook.stop()
+
+    def _turn(self) -> float:
+        self._collect()
+        self._read_switch()
+        seen, now = self._seen(), self._now()
+        mode: Mode = self._mode if self._switch.effective().approve == "on" else "off"
+        turn = host_turn(self._state, seen, self._policy, mode, now=now)
+        self._tell(turn.state, seen, now)
+        if self._kept(turn):
+            for run in turn.runs:
+                self._begin(run, seen.vm_name)
+            for event in turn.approve:
+                self._approve(event)
+        self._show(seen, now)
+        self._board.put_mark(host_mark(self._state))
+        return turn.pause
+
+    def _now(self) -> datetime:
+        return self._clock.utc() + timedelta(seconds=self._board.facts().skew)
+
+    def _seen(self) -> Seen:
+        facts = self._board.facts()
+        instance = facts.sighting.instance if facts.sighting is not None else None
+        switch = self._switch.effective()
+        name = instance.name if instance else None
+        busy = bool(self._state.open or own_events(facts.hearing, name))
+        return Seen(
+            vm_id=instance.vm_id if instance else None,
+            vm_name=name,
+            hearing=facts.hearing,
+            hooks=self._hooks() if busy else (),
+            running=frozenset(self._running),
+            unsent=frozenset(self._unsent),
+            limits=Limits(cordon=switch.cordon, drain=switch.drain),
+        )
+
+    def _hooks(self) -> tuple[str, ...]:
+        found = look(self._places.hooks)
+        if self._new("folder", found.trouble) and found.trouble:
+            self._log.error("hook.refused", hook=str(self._places.hooks), because=found.trouble)
+        for name in found.skipped:
+            if self._new(f"skipped {name}", value=True):
+                self._log.warning("hook.skipped", hook=name, because="it is not executable")
+        return found.hooks
+
+    def _new(self, subject: str, value: object) -> bool:
+        changed = self._said.get(subject) != value
+        self._said[subject] = value
+        return changed
+
+    def _read_switch(self) -> None:
+        if self._switch_file is None:
+            return
+        found = self._switch_file.look()
+        self._switch = found.switch
+        self._metrics.set_switch(found.switch, readable=found.trouble is None)
+        if found.changed:
+            self._log.info("switch.changed", **positions(found.switch))
+        if self._new("switch", found.trouble) and found.trouble:
+            self._log.error("switch.unreadable", error=found.trouble)
+
+    # What is remembered
+
+    def _remembered(self) -> HostState:
+        try:
+            return read_state(self._places.state.read_bytes())
+        except FileNotFoundError:
+            return HostState()
+        except (OSError, DocumentError) as error:
+            self._log.error("host.state_unreadable", error=f"{self._places.state}: {error}")
+            return HostState()
+
+    def _kept(self, turn: HostTurn) -> bool:
+        """Write the state down; where that fails nothing of the turn is begun, and the next one tries again."""
+        if turn.state != self._written:
+            try:
+                write_for_good(self._places.state, state_text(turn.state).encode(), 0o600)
+            except Told as error:
+                self._state = withheld(turn)
+                self._unwritten("state", error)
+                return False
+            self._written = turn.state
+            self._new("state", None)
+        self._state = turn.state
+        return True
+
+    def _unwritten(self, what: str, error: Told) -> None:
+        if self._new(what, str(error)):
+            self._log.error("host.unwritten", error=str(error))
+
+    def _show(self, seen: Seen, now: datetime) -> None:
+        """Write what every program may read, if it would change or somebody took it away."""
+        last = seen.hearing.last_good
+        current = last is not None and self._clock.monotonic() - last <= self._policy.stale_after
+        text = events_text(self._state, seen, self._policy, now=now, current=current)
+        path = self._places.events
+        if text == self._text and path.exists():
+            return
+        try:
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            write_whole(path, text.encode(), 0o644)
+        except (OSError, Told) as error:
+            self._unwritten("events", Told(f"{error}"))
+            return
+        self._text = text
+        self._new("events", None)
+
+    # What is done
+
+    def _begin(self, run: Run, vm_name: str | None) -> None:
+        path, facts = self._places.hooks / run.hook, _facts(run)
+        if because := distrust(path):
+            self._log.error("hook.refused", **facts, because=because)
+            self._note(run, "refused")
+            return
+        self._log.info("hook.begun", **facts)
+        try:
+            self._running[run.event.key] = Hook(
+                path,
+                environment=hook_environment(run),
+                document=hook_document(run, vm_name),
+                at_most=self._hook_timeout,
+                ended=lambda ended: self._report(run, ended),
+            )
+        except OSError as error:
+            self._log.error("hook.failed", **facts, because=str(error.strerror), seconds=0.0)
+            self._note(run, "failed")
+
+    def _report(self, run: Run, ended: Ended) -> None:
+        """Take a hook's end; called from its thread."""
+        self._ended.put((run, ended))
+        self._board.ring()
+
+    def _collect(self) -> None:
+        while not self._ended.empty():
+            run, ended = self._ended.get()
+            self._running.pop(run.event.key, None)
+            facts = {**_facts(run), "seconds": round(ended.seconds, 1)}
+            if ended.result == "done":
+                self._log.info("hook.finished", **facts)
+            else:
+                self._log.error("hook.failed", **facts, because=ended.because)
+            self._note(run, ended.result)
+
+    def _note(self, run: Run, outcome: Outcome) -> None:
+        self._metrics.hooks.labels(run.phase, outcome).inc()
+        self._state = noted(self._state, run, outcome)
+        self._board.ring()  # the next hook may begin
+
+    def _approve(self, event: ScheduledEvent) -> None:
+        """Tell the service to go ahead; an approval that surely did not arrive is tried again, any other one never."""
+        key, facts = event_key(event.id), {"event_id": event.id, "event_type": event.type}
+        try:
+            self._imds.approve(event.id)
+        except ImdsError as error:
+            self._metrics.approvals.labels("failed").inc()
+            again = isinstance(error, ImdsUnavailable) and unsent(error)
+            (self._unsent.add if again else self._unsent.discard)(key)
+            if self._new(f"approval {key}", str(error)):
+                self._log.warning("event.approval_failed", **facts, again=again, error=str(error))
+            return
+        self._unsent.discard(key)
+        self._metrics.approvals.labels("sent").inc()
+        self._log.info("event.approved", **facts, resources=list(event.resources))
+
+    # What is told
+
+    def _tell(self, state: HostState, seen: Seen, now: datetime) -> None:
+        own = own_events(seen.hearing, seen.vm_name)
+        for event in own:
+            decision = judged(event, self._policy, seen.limits, now)
+            if self._new(f"event {event_key(event.id)}", (event.status, decision.do)):
+                self._log.info("event.seen", **event_facts(event, decision))
+        for each in state.events:
+            if each.closed and self._said.pop(f"event {each.key}", None):
+                self._log.info("event.over", event_id=each.event.id, event_type=each.event.type)
+        self._metrics.set_events(dict(Counter((event.type, event.status) for event in own)))
+        marks = [event.entry for event in state.open]
+        self._metrics.set_plan("cordon" if any(mark.cordons for mark in marks) else "notify" if marks else "idle")
+
+
+def _facts(run: Run) -> dict[str, str]:
+    return {
+        "hook": run.hook,
+        "phase": run.phase,
+        "event_id": run.event.event.id,
+        "event_type": run.event.event.type,
+    }
