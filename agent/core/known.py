@@ -85,6 +85,7 @@ class Known:
         tried: when each pod (by uid) was last asked to leave, and what came of it.
         unsent: keys of events whose approval stands in the mark but surely did not reach the service.
         started: when this process began, in monotonic seconds.
+        taints_rest: until when no taint is written, since that was refused, in monotonic seconds; None where it was not.
     """
 
     sighting: Sighting | None = None
@@ -97,6 +98,7 @@ class Known:
     neighbours: SeenNeighbours | None = None
     unsent: frozenset[str] = frozenset()
     started: float = 0.0
+    taints_rest: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,8 +141,8 @@ def _labels(scene: Scene) -> tuple[Action, ...]:
 
 
 def _taints(scene: Scene, mark: Mark | None, labels: tuple[Action, ...]) -> tuple[SetTaints, ...]:
-    """Return the action that brings our taints to what they should be; none where they are, or cannot be seen."""
-    if scene.view.taints is None:
+    """Return the action that brings our taints to what they should be; none where they are, cannot be seen, or are refused."""
+    if scene.view.taints is None or _taints_rest(scene):
         return ()
     rules = scene.rules.taints
     types = [event.type for event in mark.events if event.cordons] if mark is not None else []
@@ -163,11 +163,18 @@ def _taints(scene: Scene, mark: Mark | None, labels: tuple[Action, ...]) -> tupl
     return (SetTaints(event_type=told, lift_startup=lift),)
 
 
+def _taints_rest(scene: Scene) -> bool:
+    rest = scene.known.taints_rest
+    return rest is not None and scene.now.instant < rest
+
+
 def _idle_turn(scene: Scene, chosen: Idle) -> Turn:
     labels = _labels(scene)
     kept = upkeep(frozenset(), scene.known, scene.rules, scene.view.name, scene.now.instant)
     actions = labels + _taints(scene, None, labels) + kept.actions
-    waits = any(taint.key == scene.rules.taints.startup for taint in scene.view.taints or ())
+    waits = any(taint.key == scene.rules.taints.startup for taint in scene.view.taints or ()) and not _taints_rest(
+        scene
+    )
     return Turn(plan=chosen, actions=actions, pause=WATCHFUL if waits else scene.rules.idle)
 
 

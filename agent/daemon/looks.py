@@ -64,6 +64,7 @@ class Looks:
         self.tried: dict[str, Attempt] = {}
         self.unsent: set[str] = set()
         self.refusals: dict[Group, Refusal] = {}
+        self.taints_rest: float | None = None
         self.switch = Switch()
 
     def read_switch(self) -> None:
@@ -92,6 +93,7 @@ class Looks:
             neighbours=self._neighbours,
             unsent=frozenset(self.unsent),
             started=self._started,
+            taints_rest=self.taints_rest,
         )
 
     def look(self, what: Look, view: NodeView) -> None:
@@ -197,8 +199,14 @@ class Looks:
         return count
 
     def _look_at_neighbours(self) -> None:
-        documents = self._cluster.nodes_metadata()
-        found = neighbours(documents, self._rules.labels.domain)
+        try:
+            found = neighbours(self._cluster.nodes_metadata(), self._rules.labels.domain)
+        except ClusterRefused as refusal:  # whom the event concerns besides us stays unknown: so nothing is approved
+            found = ()
+            if self.is_new("neighbours", "refused"):
+                self._log.warning("approval.unavailable", error=str(refusal))
+        else:
+            self._said.pop("neighbours", None)
         self._neighbours = SeenNeighbours(neighbours=found, at=self._clock.monotonic())
 
     def is_new(self, subject: str, value: str) -> bool:

@@ -17,14 +17,14 @@ from agent.clients.cluster_errors import (
     NodeMissing,
     NodeReplaced,
 )
-from agent.core.actions import Action, ApplyGroup, Ask, NodeAction, Sweep
+from agent.core.actions import Action, ApplyGroup, Ask, NodeAction, SetTaints, Sweep
 from agent.core.labelling import MANAGERS, group_of
 from agent.core.maintenance import Idle
 from agent.core.mark import Mark
 from agent.core.marking import standing_mark
 from agent.core.node import NodeView, read_node
 from agent.core.reconcile import reconcile
-from agent.core.refusal import refused
+from agent.core.refusal import REST, refused
 from agent.daemon.acts import Acts
 from agent.daemon.errands import Errands
 from agent.daemon.herald import Herald
@@ -257,7 +257,12 @@ class Loop:
         return view
 
     def _left_out(self, action: Action, view: NodeView, refusal: ClusterRefused) -> bool:
-        """Leave out what admission refused of a group; returns False where that is not ours to decide."""
+        """Leave out what admission refused of a group, or taints; returns False where that is not ours to decide."""
+        if isinstance(action, SetTaints) and refusal.status in (400, 403, 422):
+            self._looks.taints_rest = self._clock.monotonic() + REST
+            if self._looks.is_new("taints", refusal.message):
+                self._log.error("taints.refused", node=view.name, error=refusal.message[:256])
+            return True
         group = group_of(action, self._rules.labels.domain)
         if group is None or refusal.status not in (400, 403, 422):
             return False

@@ -498,3 +498,16 @@ def test_a_startup_taint_is_lifted_with_the_labels_and_looked_for_soon_until_the
     assert late.actions == (SetTaints(event_type=None, lift_startup="time limit"),)
     unlabelled = seen(labelled(taints=[WAITING], labels={f"vm.{P}/size": "old"}))
     assert [type(each) for each in turn(unlabelled, rules=TAINTING).actions] == [ApplyGroup]
+
+
+def test_taints_that_were_refused_are_left_alone_for_a_while_and_keep_nothing_else_waiting():
+    rested = {"rules": TAINTING, "taints_rest": 500.0}
+    waiting = turn(seen(labelled(taints=[WAITING])), instant=499.0, **rested)
+    assert (waiting.actions, waiting.pause) == ((), 300.0)
+    assert turn(seen(labelled(taints=[WAITING])), instant=500.0, **rested).actions == (
+        SetTaints(event_type=None, lift_startup="labelled"),
+    )
+    made = turn(seen(labelled()), showing(event()), **rested)
+    assert [type(each) for each in made.actions] == [ApplyMark]
+    made = turn(seen(cordoned(taints=[TOLD])), vanished(event(), until=400.0), **rested)
+    assert made.actions == (ApplyMark(mark=None, cordon=False),)

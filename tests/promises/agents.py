@@ -271,6 +271,7 @@ def tended(
     start: bool = True,
     environment: Mapping[str, str] | None = None,
     instance: Document | None = None,
+    kubeconfig: Path | None = None,
     **settings: str,
 ) -> Iterator[Tended]:
     """Give a node with its own IMDS and its own agent; what the agent says besides log events is a failure.
@@ -279,6 +280,7 @@ def tended(
         node: None registers a fresh one.
         start: False leaves it to the test to start the agent.
         instance: merge patch over the emulator's default VM.
+        kubeconfig: None for the one of the DaemonSet's pod.
     """
     if node is None:
         with (
@@ -289,7 +291,9 @@ def tended(
         return
     with Emulator() as imds:
         imds.patch_instance(instance or {})
-        agent = Agent(plane.agent_kubeconfig(node.name), node.name, imds.url, environment or {}, **settings)
+        agent = Agent(
+            kubeconfig or plane.agent_kubeconfig(node.name), node.name, imds.url, environment or {}, **settings
+        )
         scene = Tended(plane, node, imds, agent)
         try:
             if start:
@@ -297,6 +301,7 @@ def tended(
             yield scene
         finally:
             agent.kill()
-            with suppress(requests.ConnectionError):
-                plane.agents.end_pod(node.name)
+            if kubeconfig is None:
+                with suppress(requests.ConnectionError):
+                    plane.agents.end_pod(node.name)
         assert agent.noise == [], "the agent said something that is no log event"
