@@ -28,6 +28,7 @@ TEXT = {
     "tags_lossy": ("hash", "hash"),
     "probe_address": ("[::1]:80", "[::1]:80"),
     "facts_listen": ("10.224.0.4:23170", "10.224.0.4:23170"),
+    "approval_waits_for": ("hdfs", "hdfs"),
     "kubernetes": ("off", False),
     "events_file": ("/run/x.json", Path("/run/x.json")),
     "hooks": ("/etc/hooks", Path("/etc/hooks")),

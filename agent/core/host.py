@@ -44,7 +44,8 @@ class Seen:
 
     Attributes:
         vm_id, vm_name: None until IMDS has said them.
-        hooks: names of the hooks that are there, in the order in which they run.
+        hooks: names of the hooks that are there, in the order in which they run; None where nobody can say: then none is begun,
+            and no phase is through.
         running: keys of the events for which a hook runs now; one at a time for each event.
         unsent: keys of events whose approval is written down but surely did not reach the service.
     """
@@ -52,7 +53,7 @@ class Seen:
     vm_id: str | None = None
     vm_name: str | None = None
     hearing: Hearing = field(default_factory=Hearing)
-    hooks: tuple[str, ...] = ()
+    hooks: tuple[str, ...] | None = ()
     running: frozenset[str] = frozenset()
     unsent: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
@@ -233,7 +234,7 @@ def _step(event: HostEvent, seen: Seen, policy: Policy) -> tuple[HostEvent, Run 
     if phase is None:
         return event, None
     event = replace(event, through=event.through | _BEFORE[phase])  # what was not begun by then is too late
-    if event.key in seen.running:
+    if event.key in seen.running or seen.hooks is None:
         return event, None
     tried = event.outcomes(phase)
     left = [hook for hook in seen.hooks if hook not in tried]

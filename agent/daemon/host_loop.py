@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from agent.clients.files import write_for_good, write_whole
+from agent.clients.files import clear_halves, write_for_good, write_whole
 from agent.clients.hooks import Ended, Hook, distrust, look
 from agent.clients.imds_errors import ImdsError, ImdsUnavailable
 from agent.clients.imds_http import unsent
@@ -102,6 +102,8 @@ class HostLoop:
         self._said: dict[str, object] = {}
         self._text = ""
         self._state = self._written = self._remembered()
+        for path in (places.state, places.events):
+            clear_halves(path)
 
     def turn(self) -> float:
         """Do all that can be done now; returns the seconds to wait for news before the next turn."""
@@ -153,14 +155,14 @@ class HostLoop:
             limits=Limits(cordon=switch.cordon, drain=switch.drain),
         )
 
-    def _hooks(self) -> tuple[str, ...]:
+    def _hooks(self) -> tuple[str, ...] | None:
         found = look(self._places.hooks)
         if self._new("folder", found.trouble) and found.trouble:
             self._log.error("hook.refused", hook=str(self._places.hooks), because=found.trouble)
         for name in found.skipped:
             if self._new(f"skipped {name}", value=True):
                 self._log.warning("hook.skipped", hook=name, because="it is not executable")
-        return found.hooks
+        return None if found.trouble else found.hooks
 
     def _new(self, subject: str, value: object) -> bool:
         changed = self._said.get(subject) != value

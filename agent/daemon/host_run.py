@@ -22,10 +22,14 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Tell this VM's programs of its events until stopped; hooks that run are ended, all else stays as it is.
 
     Raises:
-        SettingsError: approvals are asked for that only a cluster can answer for.
+        SettingsError: approvals are asked for that only a cluster could answer for.
     """
     if settings.approval == "when-drained":
         raise SettingsError("--approval: expected off or own-user-events without Kubernetes, found 'when-drained'")
+    if settings.approval_waits_for != "nobody":
+        raise SettingsError(
+            f"--approval-waits-for: expected nobody without Kubernetes, found {settings.approval_waits_for!r}"
+        )
     log = set_up(level=settings.log_level, form=settings.log_format)
     watch = Watch(settings, log, loop_at_most=TURN, needed=("imds",))
     loop = HostLoop(

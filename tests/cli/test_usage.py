@@ -83,6 +83,15 @@ def test_without_credentials_the_flag_for_them_is_named(name):
     assert "--kubeconfig" in said
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--approval", "when-drained"), ("--approval-waits-for", "hdfs")], ids=["approval", "waits"]
+)
+def test_without_kubernetes_nothing_may_depend_on_it(flag, value):
+    said = refused(2, "run", "--no-kubernetes", f"{flag}={value}", "--probe-address=off")
+    assert said.startswith(f"{flag}: expected")
+    assert said.endswith(f"without Kubernetes, found {value!r}")
+
+
 def test_a_second_agent_on_the_host_is_told_before_anything_is_asked(free_port_taken):
     said = refused(1, "run", "--node-name=n", f"--probe-address={free_port_taken}")
     assert said.startswith(f"{free_port_taken} cannot be listened on")

@@ -217,6 +217,13 @@ def test_a_user_s_own_restart_may_begin_when_all_hooks_are_done_and_only_once():
     assert approved(read_state(state_text(found.state)), there) == []
 
 
+def test_a_folder_that_cannot_be_read_is_not_a_folder_without_hooks():
+    blind = seen(showing(OWN), hooks=None)
+    state, every = finish(HostState(), blind)
+    assert (every, approved(state, blind)) == ([], [])
+    assert len(finish(state, seen(showing(OWN)))[1]) == 2
+
+
 def test_where_nobody_waits_it_may_begin_at_once():
     assert approved(HostState(), seen(showing(OWN), hooks=())) == ["E1"]
 

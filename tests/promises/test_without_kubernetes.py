@@ -177,6 +177,21 @@ def test_a_hook_that_failed_keeps_the_restart_waiting(tmp_path):
         assert posts(scene) == []
 
 
+def test_a_folder_of_hooks_that_cannot_be_read_is_said_and_lets_nothing_begin(tmp_path):
+    with host(tmp_path, approval="own-user-events") as scene:
+        scene.hooks.rmdir()
+        scene.hooks.write_text("in the way")
+        scene.wait_ready()
+        event_id = scene.event("Reboot", EventSource="User", NotBeforeSeconds=900)
+        assert "Not a directory" in scene.agent.wait_said("hook.refused")["because"]
+        scene.polled(4)
+        assert posts(scene) == []
+        scene.hooks.unlink()
+        scene.hooks.mkdir()
+        scene.hook("10-database")
+        wait_until(lambda: scene.notes()[:1] == [("10-database", "scheduled", event_id)], "it ran", scene.agent.tail)
+
+
 def posts(scene) -> list:
     return [entry for entry in scene.imds.requests() if entry["method"] == "POST"]
 
