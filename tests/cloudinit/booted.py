@@ -133,7 +133,9 @@ def _lay(folder: Path, etc: Mapping[str, str], opt: Mapping[str, bytes]) -> None
     for unit in (ROOT / "cloudinit" / "units").glob("imds-agent*.service"):
         shutil.copy(unit, folder / "units")
         (folder / "units" / f"{unit.name}.d").mkdir()
-        (folder / "units" / f"{unit.name}.d" / "log.conf").write_text("[Service]\nStandardError=append:/run/agent.log\n")
+        (folder / "units" / f"{unit.name}.d" / "log.conf").write_text(
+            "[Service]\nStandardError=append:/run/agent.log\n"
+        )
     program = {"imds-agent/bin/imds-agent": PROGRAM.encode()}
     files = {folder / "etc" / path: text.encode() for path, text in etc.items()}
     files |= {folder / "opt" / path: content for path, content in {**opt, **program}.items()}
