@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARALLEL ?= 2
 
-.PHONY: help demo test check bench stress setup lock clean
+.PHONY: help demo test check bench stress bundle setup lock clean
 help:
 	@echo "make demo   the agent at work on a real control plane, in this terminal (KEEP=1 leaves it running)"
 	@echo "make test   all tests, against the same real parts"
 	@echo "make check  format, lint, types, import contracts      make bench   measurements (QUICK=1: minutes)"
+	@echo "make bundle dist/imds-agent.pyz: first boot in one archive for a VM's own Python"
 	@echo "make stress long runs of the tests that look for rare faults"
 
 setup:
@@ -26,6 +27,9 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+
+bundle: setup
+	@$(BIN)/python packaging/bundle.py
 
 stress: setup
 	@IMDS_AGENT_KILLS=200 $(BIN)/python -m pytest -q tests/promises/test_kill_nine.py

@@ -217,6 +217,27 @@ RUN = (
         },
     ),
 )
+BOOT = (
+    ("--dry-run", {"action": "store_true", "help": "show the difference of each file, and write nothing"}),
+    ("--undo", {"action": "store_true", "help": "take it back: every file as it was"}),
+    ("--root", {"metavar": "FOLDER", "default": "/", "help": "where the VM's file system begins [/]"}),
+    (
+        "--wait",
+        {"metavar": "SECONDS", "default": "30", "help": "how long IMDS is waited for; so long kubelet waits [30]"},
+    ),
+    ("--kubelet", {"choices": ("auto", "none"), "default": "auto", "help": "give labels to the kubelets found [auto]"}),
+    (
+        "--startup-taint",
+        {"dest": "taint", "nargs": "?", "const": "", "metavar": "KEY", "help": "register with it [DOMAIN/startup]"},
+    ),
+    ("--custom-data", {"metavar": "FILE", "help": "write decoded customData there, for root alone"}),
+    ("--rack-table", {"metavar": "FILE", "help": "write this VM's rack there, for the script of hdfs-rack"}),
+    FORM,
+    (
+        "--allow-labels",
+        {"metavar": "PREFIX", "nargs": "+", "action": "extend", "help": "keys that userData may add: example.com/"},
+    ),
+)
 ALL = (("--all", {"action": "store_true", "help": "off every node; needs an admin's rights"}),)
 SUBS = (
     Sub("run", "agent.daemon.run:run", tuple(TOPICS), "tend this node until stopped: the daemon", own=RUN),
@@ -290,6 +311,13 @@ SUBS = (
         "keep that script's table, and dfs.hosts, as the cluster's nodes are labelled",
         own=SYNC,
     ),
+    Sub(
+        "first-boot",
+        "agent.commands.first_boot:first_boot_command",
+        ("imds", "labels"),
+        "kubelet's labels and facts for other programs, before kubelet starts",
+        own=BOOT,
+    ),
     Sub("explain-tag", "agent.commands.facts:explain", ("labels",), "what a VM tag becomes", prints=True, own=TAG),
     Sub("hold", "agent.commands.node:hold", NODE, "keep this node cordoned after our event", own=HOLD),
     Sub("withdraw", "agent.commands.node:withdraw", NODE, "take all our fields off the node", own=ALL),
@@ -299,6 +327,7 @@ MORE = {
     "attest": "Exit code: 0 genuine, 1 not genuine, 3 cannot tell. Needs the extra imds-agent[attest].",
     "custom-data": "Never shows content. Its own copies are root's alone. Exit code 1 where nothing was given.",
     "doctor": "Exit code 1 where something keeps the agent from its work. docs/doctor.md says more of each check.",
+    "first-boot": "Exit code 0 whatever comes of it, so that no boot is stopped: /run/imds-agent/status.json says more.",
     "hold": "The cordon then stays until somebody uncordons the node.",
     "plan": "Writes nothing.",
     "facts": "Needs no Kubernetes.",
@@ -359,7 +388,7 @@ def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
             found.add_argument(name, **options)
         if sub.prints:
             found.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what to print [text]")
-        add_flags(found, sub.topics)
+        add_flags(found, sub.topics, but={name for name, _ in sub.own})
     emulate = _add_command(commands, "emulate", "serve IMDS over real HTTP, for tests and trials")
     if "emulate" in asked:
         _add_emulator(emulate)

@@ -42,7 +42,7 @@ from agent.kinds import (
 from agent.told import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 PREFIX = "IMDS_AGENT_"
 ALSO = {"NODE_NAME": "node_name", "POD_NAME": "pod_name", "POD_NAMESPACE": "namespace"}  # as pods usually call them
@@ -320,11 +320,17 @@ def default_text(name: str) -> str:
     return "" if entry.default in (None, ()) and kind is not AUTO else kind.write(entry.default)
 
 
-def add_flags(parser: argparse.ArgumentParser, topics: Iterable[str]) -> None:
-    """Add a flag for every setting and one for the file; --help shows those of the command's own topics."""
+def add_flags(parser: argparse.ArgumentParser, topics: Iterable[str], but: Collection[str] = ()) -> None:
+    """Add a flag for every setting and one for the file; --help shows those of the command's own topics.
+
+    Args:
+        but: flags that the command itself has another use for; environment and file still set those settings.
+    """
     parser.add_argument("--config", metavar="FILE", help="settings file, YAML (also IMDS_AGENT_CONFIG)")
     shown = {topic: parser.add_argument_group(TOPICS[topic]) for topic in topics}
     for name, entry in FIELDS.items():
+        if flag(name) in but:
+            continue
         default = f" [{text}]" if (text := default_text(name)) else ""
         group = shown.get(entry.metadata["topic"], parser)
         about = entry.metadata["about"] + default if group is not parser else argparse.SUPPRESS
@@ -342,7 +348,10 @@ def _read(name: str, value: Any, place: str) -> Any:
 
 
 def _from_file(path: str) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - most runs have no file
+    try:
+        import yaml  # noqa: PLC0415 - most runs have no file
+    except ImportError as error:  # in the one archive of first boot
+        raise SettingsError(f"{path}: cannot be read: PyYAML is missing; use flags or the environment") from error
 
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

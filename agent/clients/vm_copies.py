@@ -59,7 +59,7 @@ def read_file(path: Path) -> Copy:
 def _read(root: Path, path: Path, *, encoded: bool) -> Copy:
     there = root / path
     try:
-        with _within(root, path).open("rb") as file:
+        with within(root, path).open("rb") as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
         return Copy(source=str(there), note="not there")
@@ -72,7 +72,7 @@ def _read(root: Path, path: Path, *, encoded: bool) -> Copy:
     return Copy(source=str(there), content=content or None, encoded=encoded, note="" if content else "empty")
 
 
-def _within(root: Path, path: Path) -> Path:
+def within(root: Path, path: Path) -> Path:
     """Return where a path leads for a system that has `root` as its `/`: cloud-init's `instance` is a link from there.
 
     Raises:
@@ -140,7 +140,7 @@ def read_allowed(root: Path = Path("/")) -> tuple[tuple[str, ...], tuple[str, ..
     """
     path = root / ALLOWED
     try:
-        with _within(root, ALLOWED).open("rb") as file:
+        with within(root, ALLOWED).open("rb") as file:
             seen = os.fstat(file.fileno())  # of what is read, whatever is put in its place meanwhile
             text = file.read(LARGEST).decode()
     except FileNotFoundError:

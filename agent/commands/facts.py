@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agent.clients.imds import ImdsError
 from agent.commands.output import BOLD, DIM, columns, paint, say, say_json, short
 from agent.core.instance import Instance, missing
+from agent.core.instance_document import instance_document
 from agent.core.labelling import written
 from agent.core.labels import explain_labels
 from agent.core.load_balancer import completed, lacks_public
@@ -21,19 +22,8 @@ if TYPE_CHECKING:
     from agent.clients.imds import Imds
     from agent.settings import Settings
 
-SECRET_FIELDS = ("user_data", "custom_data", "public_keys")
 ONCE = 1.0  # seconds: one try
 DEADLINE = 6.0  # seconds a person waits before being told
-
-
-def as_document(instance: Instance) -> dict[str, Any]:
-    """Return the facts as JSON can have them, without what must not be shown."""
-    document = dataclasses.asdict(instance)
-    for name in SECRET_FIELDS:
-        document.pop(name, None)
-    document["tags"] = {tag.name: tag.value for tag in instance.tags}
-    document["os_profile"].pop("admin_username", None)
-    return document
 
 
 def picked(document: Any, key: str) -> Any:
@@ -79,7 +69,7 @@ def facts(settings: Settings, arguments: argparse.Namespace) -> int:
     with imds_client(settings) as client:
         instance = _completed(client, client.instance(deadline=DEADLINE).value)
     if arguments.key is not None:
-        _say_one(picked(as_document(instance), arguments.key), arguments.output)
+        _say_one(picked(instance_document(instance), arguments.key), arguments.output)
         return 0
     rules = settings.rules().labels
     groups = {group: written(instance, group, rules) for group in ("facts", "tags")}
@@ -88,7 +78,7 @@ def facts(settings: Settings, arguments: argparse.Namespace) -> int:
         annotations = {**groups["facts"].annotations, **groups["tags"].annotations}
         say_json(
             {
-                "instance": as_document(instance),
+                "instance": instance_document(instance),
                 "missing": missing(instance),
                 "labels": labels,
                 "annotations": annotations,

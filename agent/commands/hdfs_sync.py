@@ -14,7 +14,7 @@ from agent.core.hdfs_hosts import HostsRules
 from agent.core.hdfs_nodes import HdfsHost
 from agent.core.health import Health
 from agent.core.rack_table import network_of
-from agent.core.racks import RackedHost
+from agent.core.racks import host_of
 from agent.daemon.partners import access, imds_client
 from agent.daemon.probes import Probes
 from agent.hdfs.hosts import HostsFile, HostsWriter
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from agent.clients.cluster import Cluster
     from agent.core.instance import Instance
+    from agent.core.racks import RackedHost
     from agent.hdfs.sources import Source
     from agent.settings import Settings
 
@@ -181,13 +182,10 @@ def own_host(instance: Instance) -> HdfsHost:
 
 def racked(instance: Instance) -> RackedHost:
     """Return where this VM stands: all its addresses, and its names."""
-    addresses = [address.private for each in instance.network for address in each.ipv4]
-    addresses += [address for each in instance.network for address in each.ipv6]
-    names = [*addresses, instance.os_profile.computer_name, instance.name]
-    found = tuple(dict.fromkeys(name for name in names if name))
-    if not found:
+    found = host_of(instance)
+    if found is None:
         raise Told("IMDS names neither an address nor a name of this VM")
-    return RackedHost(names=found, placement=instance.placement)
+    return found
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

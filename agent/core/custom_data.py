@@ -127,14 +127,19 @@ def decode(raw: bytes, *, encoded: bool) -> Decoded:
         return replace(
             found, notes=(f"more than {RAW_LIMIT} bytes: not looked into",), parts=(_part(raw, "1", "binary"),)
         )
-    data, notes = _unpacked(raw, encoded=encoded)
+    data, notes = unpacked(raw, encoded=encoded)
     if len(data) > AZURE_LIMIT:
         notes = (*notes, f"more than the {AZURE_LIMIT} bytes that Azure allows")
     parts = _looked_through(data, "1", _Purse(), 0, None)
     return replace(found, notes=notes, parts=parts)
 
 
-def _unpacked(raw: bytes, *, encoded: bool) -> tuple[bytes, tuple[str, ...]]:
+def unpacked(raw: bytes, *, encoded: bool) -> tuple[bytes, tuple[str, ...]]:
+    """Return what was given before anybody put it into base64, and what was done; archives and messages stay closed.
+
+    Args:
+        encoded: as for `decode`.
+    """
     packed = _SPACE.sub(b"", raw)
     if not packed:
         return b"", ()

@@ -76,7 +76,7 @@ def written(instance: Instance, group: Group, policy: LabelPolicy) -> Written:
     return Written(labels=mapped.labels, annotations={f"{policy.domain}/tags": mapped.annotation})
 
 
-def _without_doubtful(labels: Mapping[str, str], instance: Instance, domain: str) -> dict[str, str]:
+def without_doubtful(labels: Mapping[str, str], instance: Instance, domain: str) -> dict[str, str]:
     """Leave out composites that lack a part: it may be that there is none, or that this answer is partial.
 
     A pod placed by a rack that is too coarse stays there; a node without the label is only passed over, for seconds.
@@ -109,7 +109,7 @@ def desired(sighting: Sighting, view: NodeView, group: Group, rules: LabelRules)
     settled = another_vm(sighting, view, domain) or (
         sighting.settled and not is_partial(sighting.instance, view, domain)
     )
-    surely = wanted.labels if settled else _without_doubtful(wanted.labels, sighting.instance, domain)
+    surely = wanted.labels if settled else without_doubtful(wanted.labels, sighting.instance, domain)
     labels = kept(there.labels, surely, settled=settled)
     if group == "facts":
         labels |= well_known_labels(sighting.instance, view, rules.well_known, settled=settled)

@@ -14,6 +14,7 @@ from agent.core.rack_table import VERSION, canonical, network_of, right_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from agent.core.instance import Instance
     from agent.core.rack import Placed
 
 FORMS = ("auto", "zone/fd")
@@ -59,6 +60,15 @@ class Table:
 
     rows: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+
+
+def host_of(instance: Instance) -> RackedHost | None:
+    """Return a VM as a host: all its addresses, and its names; None where it has neither."""
+    addresses = [address.private for each in instance.network for address in each.ipv4]
+    addresses += [address for each in instance.network for address in each.ipv6]
+    names = [*addresses, instance.os_profile.computer_name, instance.name]
+    found = tuple(dict.fromkeys(name for name in names if name))
+    return RackedHost(names=found, placement=instance.placement) if found else None
 
 
 def read_form(text: str) -> RackForm:
