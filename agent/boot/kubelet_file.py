@@ -25,7 +25,8 @@ _BLOCK = re.compile(
     rf"{re.escape(_BEGIN)}(?P<new_file>{_NEW_FILE})?(?P<new_line>{_NEW_LINE})?{re.escape(_ADVICE)}\n"
     rf"{NAME}=[^\n]*\n{re.escape(_END)}\n"
 )
-_ASSIGNED = re.compile(rf"\s*{NAME}\s*=(?P<value>.*)", re.DOTALL)
+_BLANK = " \t\r"  # what systemd passes over; Python would pass over more
+_ASSIGNED = re.compile(rf"{NAME}[ \t]*=(?P<value>.*)", re.DOTALL)
 _ODD = re.compile(r"""["'\\]""")
 LABELS, TAINTS = "--node-labels", "--register-with-taints"
 
@@ -94,7 +95,7 @@ def _standing(text: str) -> str:
         raise NotUnderstood("expected a text, found control characters")
     value = ""
     for number, line in enumerate(text.split("\n"), start=1):
-        plain = line.strip()
+        plain = line.strip(_BLANK)
         if plain.endswith("\\"):
             raise NotUnderstood(f"line {number}: expected a line that ends where it ends, found a backslash at its end")
         if not plain or plain[0] in "#;":
@@ -107,8 +108,11 @@ def _standing(text: str) -> str:
 
 def _expect_closed(number: int, line: str) -> None:
     """Refuse a quote that is left open: it would take our lines in."""
-    value = line.partition("=")[2].strip()
-    if value[:1] in ("'", '"') and (value.count(value[0]) != 2 or value[-1] != value[0]):
+    value = line.partition("=")[2].strip(_BLANK)
+    quote = value[:1]
+    if quote not in ("'", '"'):
+        return
+    if value.count(quote) != 2 or value[-1] != quote or (quote == '"' and "\\" in value):
         raise NotUnderstood(f"line {number}: expected a value within one pair of quotes")
 
 
@@ -116,8 +120,8 @@ def _value(number: int, line: str) -> str:
     found = _ASSIGNED.fullmatch(line)
     if found is None:
         raise NotUnderstood(f"line {number}: expected {NAME}=…")
-    value = found["value"].strip()
-    inner = value[1:-1].strip() if value[:1] in ("'", '"') else value
+    value = found["value"].strip(_BLANK)
+    inner = value[1:-1].strip(_BLANK) if value[:1] in ("'", '"') else value
     if "\\" in inner or inner[:1] in ("'", '"'):
         raise NotUnderstood(
             f"line {number}: expected flags, without backslashes and without a quote at their beginning"
