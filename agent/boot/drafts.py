@@ -99,7 +99,10 @@ def put(wanted: Draft) -> State:
     except OSError as error:
         raise Told(f"{wanted.place.parent}: cannot be made: {error.strerror}") from error
     there = None if wanted.private else _mode(wanted.place)
-    write_whole(wanted.place, wanted.after, wanted.mode if there is None else there)
+    try:
+        write_whole(wanted.place, wanted.after, wanted.mode if there is None else there)
+    except Told as error:
+        raise Told(str(error).replace(str(wanted.place), str(wanted.path), 1)) from error
     return "written"
 
 

@@ -142,7 +142,10 @@ def _kubeadm_taints(root: Path) -> bool:
 
 def _text(root: Path, path: str) -> str:
     try:
-        with within(root, Path(path)).open("rb") as file:
+        place = within(root, Path(path))
+        if not place.is_file():  # a pipe would be waited for
+            return ""
+        with place.open("rb") as file:
             return file.read(LARGEST).decode("utf-8", "replace")
     except OSError:
         return ""
