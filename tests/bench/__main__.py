@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.bench.bed import Bed, bed
+from tests.bench.boot import first_boot
 from tests.bench.emulator import emulator
 from tests.bench.events import event_to_cordon
 from tests.bench.idle import idle
@@ -23,7 +24,7 @@ from tests.bench.runtime import Unmeasurable, bare, compiled, stripped
 from tests.bench.start import start_to_labels
 from tests.controlplane.build import BuildError, programs
 
-WHAT = ("emulator", "racks", "events", "start", "idle")
+WHAT = ("emulator", "racks", "boot", "events", "start", "idle")
 
 
 def arguments() -> argparse.Namespace:
@@ -49,6 +50,7 @@ def measured(ground: Bed, folder: Path, asked: argparse.Namespace, tell: Callabl
     jobs: dict[str, Callable[[], list[Measurement]]] = {
         "emulator": lambda: emulator(0.3 if asked.quick else 1.0),
         "racks": lambda: rack_script(folder),
+        "boot": lambda: first_boot(folder, 5 if asked.quick else 20),
         "events": lambda: [event_to_cordon(ground, whole, asked.events)],
         "start": lambda: [start_to_labels(ground, whole, asked.starts)],
         "idle": lambda: idle(ground, [whole, bare(folder), stripped(folder, whole)], asked.minutes),

@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.document import DocumentError
+from agent.core.instance import OsProfile
+from agent.core.network import Address, NetworkInterface
 from agent.core.rack_table import answers, read_table, right_path
-from agent.core.racks import RackedHost, path_of, read_form, read_overrides, table_of, table_text
+from agent.core.racks import RackedHost, host_of, path_of, read_form, read_overrides, table_of, table_text
+from tests.core.builders import instance
 
 
 @dataclass(frozen=True)
@@ -139,3 +142,10 @@ def test_what_is_written_is_read_and_answered(placed, text):
     found = answers(names, [written], form.depth, True)
     assert len(found) == len(names)
     assert all(right_path(path, form.depth) for path in found)
+
+
+def test_a_vm_is_a_host_by_all_its_addresses_and_names_each_once():
+    nic = NetworkInterface(ipv4=(Address(private="10.0.0.4"), Address()), ipv6=("fd00::4",))
+    vm = instance(network=(nic,), name="web", os_profile=OsProfile(computer_name="web"))
+    assert host_of(vm) == RackedHost(names=("10.0.0.4", "fd00::4", "web"), placement=vm.placement)
+    assert host_of(instance(name=None)) is None
