@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.boot.vm import DEFAULT, FACTS, INSTANCE, STATUS, UNIT, files, kubeadm_vm, put
 
 from agent.cli import SUBS
 from agent.emulator import Emulator
+from tests.boot.vm import DEFAULT, FACTS, INSTANCE, STATUS, UNIT, files, kubeadm_vm, put
 from tests.cli.running import ROOT
 
 PYTHONS = ("3.10", "3.11", "3.13")
@@ -49,8 +49,9 @@ def interpreter(version: str) -> str:
     named = shutil.which(f"python{version}")
     if named and subprocess.run([named, "-c", "pass"], check=False, capture_output=True).returncode == 0:
         return named
-    found = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python3"))
-    if not found and "CI" not in os.environ:
+    roots = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = sorted(roots.glob(f"{version}.*/bin/python3"))
+    if not found:
         pytest.skip(f"python{version} is missing (pyenv install {version})")
     return str(found[-1])
 

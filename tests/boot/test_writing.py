@@ -105,6 +105,16 @@ def test_a_full_disk_is_told_and_what_stood_there_stands_with_no_half_of_a_file_
     assert seen == {"seen/kubelet": b"KUBELET_EXTRA_ARGS=--a\n"}
 
 
+def test_without_any_network_it_ends_in_time_and_says_why(imds, tmp_path):
+    whole_vm(tmp_path)
+    before = files(tmp_path)
+    no_network = 'exec unshare -n "$@" --imds-url=http://169.254.169.254 --wait=2'
+    in_a_namespace(tmp_path, no_network, imds)
+    assert "Network is unreachable" in status(tmp_path)["reasons"][0]
+    assert 0 < status(tmp_path)["seconds"] < 30
+    assert {path: content for path, content in files(tmp_path).items() if path != STATUS} == before
+
+
 def test_without_a_place_for_its_own_status_it_still_ends_with_0(imds, tmp_path):
     whole_vm(tmp_path)
     put(tmp_path, "run/kept")
