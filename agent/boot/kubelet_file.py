@@ -122,7 +122,10 @@ def _value(number: int, line: str) -> str:
         raise NotUnderstood(f"line {number}: expected {NAME}=…")
     value = found["value"].strip(_BLANK)
     inner = value[1:-1].strip(_BLANK) if value[:1] in ("'", '"') else value
-    if "\\" in inner or inner[:1] in ("'", '"'):
+    if re.search(r"\\|[^\S \t]", inner) or inner[:1] in (
+        "'",
+        '"',
+    ):  # blanks that are some to Python and none to systemd
         raise NotUnderstood(
             f"line {number}: expected flags, without backslashes and without a quote at their beginning"
         )

@@ -131,6 +131,7 @@ def test_it_comes_once_and_goes_without_a_trace(text, labels, taints):
 @given(text=TEXTS, labels=SOME.filter(bool), taints=TAINTS)
 @example(text="FOO='a\\'\n", labels={"a.x/b": ""}, taints=[])
 @example(text='FOO="a\\" \n', labels={"a.x/b": ""}, taints=[])
+@example(text=f"{NAME}=\x0b", labels={"a.x/b": ""}, taints=[])
 @example(text=f"{NAME}=--a\\ --b", labels={"a.x/b": ""}, taints=[])
 def test_whatever_else_systemd_reads_there_stays_and_kubelet_gets_what_it_got_and_ours(text, labels, taints):
     assume(MARK not in (text or ""))
