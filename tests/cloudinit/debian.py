@@ -1,0 +1,74 @@
+"""A root file system of Debian with systemd and cloud-init, made once into the cache by Debian's own mmdebstrap."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.foreign.packages import CACHE, NotThere, unpacked
+
+SUITE = "bookworm"
+PACKAGES = (
+    "base-files base-passwd bash cloud-init coreutils dash debianutils diffutils findutils grep gzip hostname "
+    "init-system-helpers iproute2 libc-bin mawk mount netbase passwd python3 sed systemd systemd-sysv tar util-linux"
+).split()
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+MINUTES = 15  # it takes one or two on an idle machine
+MAKER = ("mmdebstrap",)
+
+
+def debian_root() -> Path:
+    """Return the root; nobody writes to it, since others boot from it, too.
+
+    Raises:
+        NotThere: it cannot be made here; says how it can.
+    """
+    if os.geteuid() != 0:
+        raise NotThere("a root file system of Debian is made by root only")
+    options = [f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT]
+    command = ["mmdebstrap", "--mode=root", "--variant=custom", f"--include={','.join(PACKAGES)}", *options]
+    command += ["--dpkgopt=force-unsafe-io", "--format=directory", SUITE]
+    there = CACHE / f"{SUITE}-{hashlib.sha256(' '.join(command).encode()).hexdigest()[:12]}"
+    if not there.exists():
+        making = there.with_suffix(f".{os.getpid()}")
+        try:
+            _make([*command, str(making), str(_sources())])
+            making.replace(there)
+        except OSError:
+            if not there.exists():  # another test process was not first
+                raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return there
+
+
+def _make(command: list[str]) -> None:
+    maker = unpacked(*MAKER) / "usr" / "bin"
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PATH": f"{maker}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=MINUTES * 60,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NotThere(f"mmdebstrap could not make {SUITE}: {done.stderr.strip()[-500:]}")
+
+
+def _sources() -> Path:
+    """Write where the machine's own apt has this suite from.
+
+    Raises:
+        NotThere: its apt knows no such place.
+    """
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    if not found:
+        raise NotThere(f"apt has no {SUITE} with lists here: run apt-get update on Debian {SUITE}")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    sources = CACHE / f"{SUITE}.list"
+    sources.write_text(f"deb {found[0]} {SUITE} main\n")
+    return sources
