@@ -9,10 +9,33 @@ from pathlib import Path
 from tests.foreign.packages import CACHE, NotThere, unpacked
 
 SUITE = "bookworm"
-PACKAGES = (
-    "base-files base-passwd bash cloud-init coreutils dash debianutils diffutils findutils grep gzip hostname "
-    "init-system-helpers iproute2 libc-bin mawk mount netbase passwd python3 sed systemd systemd-sysv tar util-linux"
-).split()
+PACKAGES = [
+    "base-files",
+    "base-passwd",
+    "bash",
+    "cloud-init",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "diffutils",
+    "findutils",
+    "grep",
+    "gzip",
+    "hostname",
+    "init-system-helpers",
+    "iproute2",
+    "libc-bin",
+    "mawk",
+    "mount",
+    "netbase",
+    "passwd",
+    "python3",
+    "sed",
+    "systemd",
+    "systemd-sysv",
+    "tar",
+    "util-linux",
+]
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 MINUTES = 15  # it takes one or two on an idle machine
 MAKER = ("mmdebstrap",)
@@ -64,11 +87,21 @@ def _sources() -> Path:
     Raises:
         NotThere: its apt knows no such place.
     """
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    found = _known() or _known(own=True)
     if not found:
-        raise NotThere(f"apt has no {SUITE} with lists here: run apt-get update on Debian {SUITE}")
+        raise NotThere(f"apt has no {SUITE} here, or cannot reach it: it is made on Debian {SUITE}")
     CACHE.mkdir(parents=True, exist_ok=True)
     sources = CACHE / f"{SUITE}.list"
     sources.write_text(f"deb {found[0]} {SUITE} main\n")
     return sources
+
+
+def _known(*, own: bool = False) -> list[str]:
+    """Return where apt has the suite from, by the machine's lists or, freshly downloaded, by lists of our own."""
+    lists = CACHE / "lists"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    options = ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={CACHE}/apt"] if own else []
+    if own:
+        subprocess.run(["apt-get", *options, "-q", "update"], capture_output=True, check=False)
+    command = ["apt-get", *options, "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    return subprocess.run([*command, f"Codename: {SUITE}"], capture_output=True, text=True, check=False).stdout.split()

@@ -107,6 +107,11 @@ class Machine:
         for program, package in (("unshare", "util-linux"), ("ip", "iproute2")):
             if not shutil.which(program):
                 raise NotThere(f"{program} is missing (Debian, Ubuntu: apt-get install {package})")
+        tried = subprocess.run(
+            ["unshare", "-npmfuiC", "mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False
+        )
+        if tried.returncode != 0:
+            raise NotThere(f"no namespaces or no mounts in them here: {tried.stderr.decode().strip()}")
         self._lower, self._folder, self.disk = debian_root(), folder, folder / "upper"
         for name in ("upper/var/told", "work", "root", "served"):
             (folder / name).mkdir(parents=True)
@@ -134,7 +139,9 @@ class Machine:
 
     def bake(self, script: Path, *arguments: str) -> None:
         """Run the image's script inside, as whoever bakes the image does; the archive is there as /tmp/imds-agent.pyz."""
-        steps = f'mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"\n'
+        steps = (
+            'mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$FOLDER/upper,workdir=$FOLDER/work" "$FOLDER/root"\n'
+        )
         steps += 'mount -t tmpfs tmpfs "$FOLDER/root/tmp"\ncp -r "$SOURCE" "$FOLDER/served/imds-agent.pyz" "$FOLDER/root/tmp"\n'
         steps += 'exec chroot "$FOLDER/root" sh "$@"\n'
         inside = [f"/tmp/{script.parent.name}/{script.name}", "/tmp/imds-agent.pyz", *arguments]
