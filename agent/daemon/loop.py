@@ -114,6 +114,7 @@ class Loop:
             clock=clock,
         )
         self._story = Story(log, metrics, rules, self._herald)
+        metrics.unconfirmed.set_function(lambda: self._story.unconfirmed(self._board.facts(), self._now()))
         self._view: NodeView | None = None
         self._written = "0"  # the resourceVersion of our last write: no look may be older
         self._look_at = 0.0

@@ -51,6 +51,12 @@ class Metrics:
         self.notice_seconds = Histogram(
             "imds_agent_notice_seconds", "From an event first seen to NotBefore.", buckets=NOTICE, registry=registry
         )
+        self.unconfirmed = Gauge(
+            "imds_agent_cordons_unconfirmed", "Events whose cordon nobody has confirmed yet.", registry=registry
+        )
+        self.without_notice = Counter(
+            "imds_agent_events_without_notice", "Events that had begun when first seen.", registry=registry
+        )
         self.imds_requests = Counter(
             "imds_agent_imds_requests", "IMDS requests and what came.", ("endpoint", "outcome"), registry=registry
         )

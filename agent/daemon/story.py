@@ -11,7 +11,8 @@ from agent.core.events import ScheduledEvent, event_key
 from agent.core.judgement import own_events
 from agent.core.labels import own_key
 from agent.core.maintenance import Cordon, Drain, Notify, Plan, Release
-from agent.core.marking import vm_name
+from agent.core.mark import Mark
+from agent.core.marking import standing_mark, vm_name
 from agent.core.policy import Decision, decide
 from agent.daemon.progress import Progress
 from agent.log import say_fault
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agent.core.known import Known, Rules, Turn
     from agent.core.node import NodeView
     from agent.core.refusal import Refusal
+    from agent.daemon.board import Facts
     from agent.daemon.herald import Herald
     from agent.daemon.metrics import Metrics
 
@@ -60,6 +62,7 @@ class Story:
         self._rules = rules
         self._told: set[tuple[str, str, str]] = set()
         self._confirmed: set[str] = set()
+        self._settled: frozenset[str] = frozenset()  # keys of events that want a cordon, and a turn ended well with them
         self._said: dict[str, object] = {}
         self._failing = False
         self._ours: str = ""  # ids of the events for which the node was cordoned when we last looked
@@ -72,7 +75,7 @@ class Story:
     def acting(self, known: Known, view: NodeView, turn: Turn, utc: datetime) -> None:
         """Say what was heard, and the turn in one sentence, before it is carried out."""
         for event in own_events(known.hearing, vm_name(known.sighting, view, self._rules.labels.domain)):
-            self._tell_event(event, utc)
+            self._tell_event(event, view, utc)
         if turn.override:
             self._metrics.overrides.inc()
             self._log.warning("cordon.overridden", node=view.name, because="somebody made the node schedulable")
@@ -104,7 +107,7 @@ class Story:
         name = vm_name(known.sighting, view, self._rules.labels.domain)
         own = own_events(known.hearing, name)
         for event in own:
-            self._tell_event(event, utc)
+            self._tell_event(event, view, utc)
         self._metrics.set_events(dict(Counter((event.type, event.status) for event in own)))
         self._metrics.set_plan(plan_name(plan))
         self._metrics.hold.set(bool(turn.holds))
@@ -120,6 +123,8 @@ class Story:
         waits = plan.waiting_for if isinstance(plan, Cordon) and view.unschedulable else None
         if waits and self._new("waiting", waits):
             self._log.info("node.release_waiting", node=view.name, because=waits)
+        if view.unschedulable or not isinstance(plan, (Cordon, Drain)):
+            self._settled = frozenset(event_key(event.id) for event in own if self._cordons(event, utc))
         self._tell_end(plan, view)
         cordoned = bool(view.unschedulable) if view.full else None
         state = (plan_name(plan), cordoned, tuple(hold.who for hold in turn.holds))
@@ -142,7 +147,24 @@ class Story:
                 self._herald.node("NodeReleased", "Schedulable again: our events are over", self._ours)
             self._ours = ""
 
-    def _tell_event(self, event: ScheduledEvent, utc: datetime) -> None:
+    def _cordons(self, event: ScheduledEvent, utc: datetime) -> bool:
+        return decide(event, self._rules.events, utc).do in ("cordon", "drain")
+
+    def unconfirmed(self, facts: Facts, utc: datetime) -> int:
+        """Return how many events want a cordon without a turn that has ended well since; asked at each scrape.
+
+        By the policy alone: what switch, budgets and people make of it is known once a turn has ended.
+        """
+        own = own_events(facts.hearing, facts.sighting.instance.name if facts.sighting else None)
+        return sum(event_key(event.id) not in self._settled and self._cordons(event, utc) for event in own)
+
+    def _began_unseen(self, event: ScheduledEvent, view: NodeView, notice: float | None) -> bool:
+        """Return whether an event had begun before anybody here knew of it: a former process would have marked it."""
+        mark = standing_mark(view, self._rules.labels.domain) or Mark()
+        known = {event_key(each.id) for each in mark.events}
+        return (event.status == "Started" or (notice is not None and notice <= 0)) and event_key(event.id) not in known
+
+    def _tell_event(self, event: ScheduledEvent, view: NodeView, utc: datetime) -> None:
         decision = decide(event, self._rules.events, utc)
         key = (event_key(event.id), event.status, decision.do)
         if key in self._told:
@@ -152,6 +174,8 @@ class Story:
         notice = (event.not_before - utc).total_seconds() if event.not_before else None
         if first and notice is not None:
             self._metrics.notice_seconds.observe(max(0.0, notice))
+        if first and self._began_unseen(event, view, notice):
+            self._metrics.without_notice.inc()
         self._log.info("event.seen", **event_facts(event, decision))
         if first:
             when = f"not before {event.not_before:%Y-%m-%d %H:%M:%S} UTC" if event.not_before else "at any time"

@@ -91,7 +91,9 @@ class Watch:
 
     def _ages(self) -> dict[str, float | None]:
         now = time.monotonic()
-        answers = self.board.signs().answers
+        answers = dict(self.board.signs().answers)
+        if not self.board.events_wanted.is_set():  # nobody asks, so it would grow for ever
+            answers.pop("events", None)
         return {partner: None if instant is None else now - instant for partner, instant in answers.items()}
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from agent.clients.cluster_errors import ClusterRefused, ClusterUnavailable, Nod
 from agent.core.known import Known, Rules
 from agent.core.reconcile import reconcile
 from agent.core.refusal import Refusal
+from agent.daemon.board import Facts
 from agent.daemon.clock import Clock
 from agent.daemon.herald import Herald
 from agent.daemon.metrics import Metrics
@@ -228,3 +229,31 @@ def test_what_admission_refused_is_said_once_for_each_thing_that_is_left_out():
 
 def test_a_node_without_labels_is_part_of_no_story_of_events():
     assert Teller().turn(node(), acts=True) == ["node.reconciled"]
+
+
+def test_an_event_that_had_begun_when_it_was_first_seen_is_counted_once():
+    teller, begun = Teller(), event(status="Started", not_before=None)
+    teller.turn(labelled(), showing(begun), acts=True)
+    teller.turn(cordoned(), showing(begun))
+    assert teller.metric("imds_agent_events_without_notice_total") == 1.0
+
+
+def test_an_event_that_was_seen_in_time_has_had_notice_also_where_the_agent_restarts_after_it_began():
+    teller = Teller()
+    teller.turn(labelled(), showing(event()), acts=True)
+    teller.turn(cordoned(), showing(event(status="Started")))
+    assert teller.metric("imds_agent_events_without_notice_total") == 0.0
+    restarted = Teller()
+    restarted.turn(cordoned(), showing(event(status="Started")))
+    assert restarted.metric("imds_agent_events_without_notice_total") == 0.0
+
+
+def test_a_cordon_is_unconfirmed_until_a_turn_has_ended_well_with_it():
+    teller = Teller()
+    heard = Facts(sighting=sighting(), hearing=showing(event()))
+    assert teller.story.unconfirmed(heard, NOW) == 1
+    teller.turn(cordoned(), showing(event()))
+    assert teller.story.unconfirmed(heard, NOW) == 0
+    ahead = Facts(sighting=sighting(), hearing=showing(event(not_before=NOW + timedelta(hours=3))))
+    assert teller.story.unconfirmed(ahead, NOW) == 0  # only told for now
+    assert teller.story.unconfirmed(Facts(sighting=None, hearing=showing(event())), NOW) == 0
