@@ -62,7 +62,9 @@ class Story:
         self._rules = rules
         self._told: set[tuple[str, str, str]] = set()
         self._confirmed: set[str] = set()
-        self._settled: frozenset[str] = frozenset()  # keys of events that want a cordon, and a turn ended well with them
+        self._settled: frozenset[str] = (
+            frozenset()
+        )  # keys of events that want a cordon, and a turn ended well with them
         self._said: dict[str, object] = {}
         self._failing = False
         self._ours: str = ""  # ids of the events for which the node was cordoned when we last looked

@@ -39,7 +39,9 @@ def alerts() -> dict[str, dict[str, Any]]:
 def queries() -> dict[str, str]:
     """Return the dashboard's queries as Prometheus gets them for all nodes, by panel and letter."""
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    found = {f"{panel['title']} {target['refId']}": target["expr"] for panel in panels for target in panel.get("targets", ())}
+    found = {
+        f"{panel['title']} {target['refId']}": target["expr"] for panel in panels for target in panel.get("targets", ())
+    }
     return {name: expr.replace("$node", ".*").replace("$__rate_interval", "1m") for name, expr in found.items()}
 
 

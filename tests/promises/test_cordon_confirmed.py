@@ -4,6 +4,7 @@ Ours counts when the API server has confirmed the cordon; until then it tries ag
 """
 
 from tests.promises.agents import cordoned, tended
+from tests.promises.test_alive_in_outages import free_address
 
 
 def test_an_event_that_comes_while_the_api_server_is_away_cordons_when_it_is_back(own_plane):
@@ -44,3 +45,20 @@ def test_an_event_that_came_and_went_while_the_api_server_was_away_leaves_nothin
         scene.agent.wait_said("cluster.recovered")
         after = scene.wait_released()
         assert after["spec"] == before["spec"]
+
+
+def test_the_api_server_s_refusals_leave_a_cordon_unconfirmed_and_its_leave_confirms_it(own_plane):
+    with tended(own_plane, probe_address=free_address()) as scene:
+        scene.wait_labelled()
+        scene.agent.wait_said("policy.enforced")
+        assert scene.metric("imds_agent_cordons_unconfirmed") == 0
+        own_plane.kubectl("delete", "clusterrolebinding", "imds-agent")
+        scene.polled(2)
+        scene.event("Reboot")
+        scene.agent.wait_said("node.refused")
+        assert scene.metric("imds_agent_cordons_unconfirmed") == 1
+        own_plane.install()
+        scene.wait_cordoned()
+        scene.agent.wait_said("node.cordoned")
+        scene.polled(3)
+        assert scene.metric("imds_agent_cordons_unconfirmed") == 0

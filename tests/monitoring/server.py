@@ -1,0 +1,68 @@
+"""Prometheus itself, scraping one agent every second with our rules: for as long as a block lasts."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests.monitoring.written import RULES
+from tests.promises.agents import wait_until
+from tests.promises.test_alive_in_outages import free_address
+
+
+class Server:
+    """A Prometheus that runs."""
+
+    def __init__(self, address: str) -> None:
+        self.url = f"http://{address}"
+
+    def ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/-/ready", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def ask(self, expr: str) -> list[dict[str, Any]]:
+        """Return the series that an expression has now."""
+        answer = requests.get(f"{self.url}/api/v1/query", params={"query": expr}, timeout=10).json()
+        assert answer["status"] == "success", answer
+        return list(answer["data"]["result"])
+
+    def rules(self) -> list[dict[str, Any]]:
+        groups = requests.get(f"{self.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+
+@contextmanager
+def serving(program: Path, folder: Path, targets: dict[str, str], node: str) -> Iterator[Server]:
+    """Start Prometheus.
+
+    Args:
+        targets: job -> HOST:PORT that is scraped.
+        node: the label that the PodMonitor would give.
+    """
+    scraped = [
+        {
+            "job_name": job,
+            "static_configs": [{"targets": [at], "labels": {"node": node} if job == "imds-agent" else {}}],
+        }
+        for job, at in targets.items()
+    ]
+    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config = folder / "prometheus.yaml"
+    config.write_text(yaml.safe_dump({"global": every, "rule_files": [str(RULES)], "scrape_configs": scraped}))
+    address = free_address()
+    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
+        try:
+            server = Server(address)
+            wait_until(server.ready, "Prometheus is ready", (folder / "log").read_text)
+            yield server
+        finally:
+            process.terminate()
+            process.wait()
