@@ -132,10 +132,10 @@ def build_one(go: Path, name: str, target: Path, progress: Progress, *, package:
     progress.line(f"built {name} in {time.monotonic() - began:.0f} s")
 
 
-def run(command: list[str], output: IO[bytes], beat: Callable[[], None]) -> int:
-    """Run the command to its end, beating meanwhile; an interrupt ends it too."""
+def run(command: list[str], output: IO[bytes], beat: Callable[[], None], *, folder: Path = MODULE) -> int:
+    """Run the command in a module's folder to its end, beating meanwhile; an interrupt ends it too."""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    process = subprocess.Popen(command, cwd=MODULE, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         while process.poll() is None:
             beat()

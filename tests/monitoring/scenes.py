@@ -23,7 +23,7 @@ def of(name: str, node: str, **labels: str) -> str:
     return series(f"imds_agent_{name}", {**target(node), **labels})
 
 
-def same(value: float | str) -> str:
+def same(value: float) -> str:
     return f"{value}x{LASTS}"
 
 
@@ -39,6 +39,7 @@ def agent(node: str) -> dict[str, str]:
         of("switch_readable", node): same(1),
         of("imds_requests_total", node, endpoint="scheduledevents", outcome="200"): f"0+60x{LASTS}",
         of("imds_requests_total", node, endpoint="instance", outcome="429"): same(0),
+        of("api_requests_total", node, verb="GET", code="200"): f"1+1x{LASTS}",
     }
     found |= {of("answer_age_seconds", node, partner=who): same(age) for who, age in AGES.items()}
     found |= {of("plan", node, plan=plan): same(int(plan == "idle")) for plan in ("idle", "cordon", "drain", "release")}
@@ -164,6 +165,10 @@ TROUBLES = (
         says="The agent of n1 has not read its node for half an hour, or never.",
     ),
     Trouble(
+        alert="ImdsAgentApiServerSilent", given={of("answer_age_seconds", "n1", partner="node"): None},
+        quiet="4m", fires="5m", labels=PLACE, says="The agent of n1 has not read its node for half an hour, or never.",
+    ),
+    Trouble(
         alert="ImdsAgentCordonUnconfirmed", given={of("cordons_unconfirmed", "n1"): same(1)},
         quiet="0m", fires="1m", labels=n1(),
         says="n1 should be cordoned for an event, and the API server has not confirmed it.",
@@ -222,7 +227,7 @@ TROUBLES = (
         says="hdfs-sync at nn1:23171 works with hosts that it heard of long ago, or with none.",
     ),
     Trouble(
-        alert="ImdsAgentHdfsSourceOld", given={series("imds_agent_hdfs_source_age_seconds", SYNC): same("NaN")},
+        alert="ImdsAgentHdfsSourceOld", given={series("imds_agent_hdfs_source_age_seconds", SYNC): "NaN " * 20},
         quiet="4m", fires="5m", labels=SYNC,
         says="hdfs-sync at nn1:23171 works with hosts that it heard of long ago, or with none.",
     ),
