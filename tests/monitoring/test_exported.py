@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.hdfs.metrics import SyncMetrics
 from tests.monitoring.scenes import healthy
 from tests.monitoring.written import DASHBOARD, FOLDER, alerts, groupings, queries, selectors
-from tests.promises.agents import tended
+from tests.promises.agents import tended, wait_until
 from tests.promises.test_alive_in_outages import free_address
 
 SCRAPED = {"node", "instance", "job", "namespace", "pod"}  # given by the PodMonitor, not by us
@@ -29,7 +29,8 @@ def exported(text: str) -> Exported:
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(set(sample.labels) - {"le"})
         if not family.samples:
-            found[family.name] = {"state"} if family.name == "imds_agent_hdfs_hosts" else set()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            found[name] = {"state"} if family.name == "imds_agent_hdfs_hosts" else set()
     return found
 
 
@@ -40,6 +41,7 @@ def metrics(plane) -> Exported:
         scene.wait_labelled()
         scene.event("Reboot")
         scene.agent.wait_said("node.cordoned")
+        wait_until(lambda: scene.metric("imds_agent_kubernetes_events_total"), "Events told")
         text = requests.get(f"{scene.probes}/metrics", timeout=5).text
     return exported(text) | exported(generate_latest(SyncMetrics().registry).decode())
 
