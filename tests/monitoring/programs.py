@@ -72,7 +72,7 @@ def main() -> int:
             print(name, program(name))
     except BuildError as error:
         print(error, file=sys.stderr)
-        return 1
+        return int(bool(os.environ.get("CI")))  # elsewhere the tests that want them are skipped, with this reason
     return 0
 
 
