@@ -26,7 +26,9 @@ def made() -> dict[Path, str]:
     """Return each file that is made, with what should be in it."""
     base = {MANIFESTS / "base" / name: text for name, text in by_template(template(values="namespace: {create: true}"))}
     drain = dict(by_template(template(values=DELETE)))
-    parts = {MANIFESTS / "components" / name / "rbac.yaml": drain[f"{name}-rbac.yaml"] for name in ("drain", "drain-delete")}
+    parts = {
+        MANIFESTS / "components" / name / "rbac.yaml": drain[f"{name}-rbac.yaml"] for name in ("drain", "drain-delete")
+    }
     yaml_files = {path: head(path) + text for path, text in (base | parts).items()}
     return yaml_files | {CHART / "values.schema.json": schema(), CHART / "README.md": readme()}
 

@@ -37,7 +37,7 @@ SHAPES: dict[Kind, dict[str, Any]] = {
     PAIRS: {
         "anyOf": [
             {"type": "object", "additionalProperties": {"type": "string"}},
-            {"type": "string", "pattern": "^[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*$"},
+            {"type": "string", "pattern": "^([^=,]+=[^=,]+(,[^=,]+=[^=,]+)*)?$"},
         ]
     },
     SWITCH: {"enum": [True, False, "on", "off"]},

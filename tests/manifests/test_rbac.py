@@ -26,6 +26,7 @@ from agent.core.pods import Pod
 from agent.core.taints import TaintRules
 from tests.controlplane.installed import BASE
 from tests.manifests.stage import OVERLAYS, staged
+from tests.manifests.variants import flat
 from tests.promises.agents import wait_until
 
 NODES = {("", "nodes", verb) for verb in ("get", "patch", "list")}
@@ -34,16 +35,6 @@ LEASES = {("coordination.k8s.io", "leases", verb) for verb in ("list", "create",
 DRAIN = {("", "pods", "list"), ("", "pods/eviction", "create"), ("policy", "poddisruptionbudgets", "list")}
 DELETE = {("", "pods", "delete")}
 EVERYWHERE, HOME = NODES | EVENTS, NODES | EVENTS | LEASES
-
-
-def flat(rules: list[dict]) -> set[tuple[str, str, str]]:
-    return {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 def allowed(plane, namespace: str) -> set[tuple[str, str, str]]:
@@ -77,6 +68,7 @@ def test_all_that_the_agent_may_do_by_default(plane, namespace, rights):
     ("overlay", "rights"),
     [
         ("zone-if-absent", EVERYWHERE),
+        ("autoscaler-safe", EVERYWHERE),
         ("startup-taint", EVERYWHERE),
         ("drain", EVERYWHERE | DRAIN),
         ("drain-delete", EVERYWHERE | DRAIN | DELETE),
