@@ -79,6 +79,12 @@ def test_each_overlay_gives_what_its_name_says_and_no_more(plane, overlay, right
     assert granted(plane, OVERLAYS / overlay, "Role") == LEASES
 
 
+def test_label_only_takes_away_what_only_events_need(plane):
+    folder = OVERLAYS / "label-only"
+    assert granted(plane, folder, "ClusterRole") == EVERYWHERE - {("", "nodes", "list")}
+    assert granted(plane, folder, "Role") == set()
+
+
 def test_no_right_is_a_wildcard_or_granted_twice(plane):
     roles = [
         item
