@@ -176,3 +176,17 @@ def test_with_its_overlay_the_agent_may_remove_a_startup_taint_of_anothers_name_
                 rules=TaintRules(startup=startup), domain="imds-agent.github.io",
             )  # fmt: skip
         assert node.get()["spec"]["taints"] == [plain]
+
+
+def test_with_its_overlay_the_agent_may_set_a_taint_that_ends_pods(built):
+    with ControlPlane() as plane:
+        plane.install(OVERLAYS / "event-taint-no-execute")
+        node = plane.register_node("a")
+        settings = settings_of(plane, OVERLAYS / "event-taint-no-execute")
+        with closing(Cluster(Access(kubeconfig=plane.agent_kubeconfig("a")))) as cluster:
+            given = {"lift_startup": False, "rules": settings.rules().taints, "domain": settings.domain}
+            write_taints(cluster, "a", node.uid, event_type="Reboot", **given)
+            [taint] = node.get()["spec"]["taints"]
+            assert (taint["key"], taint["effect"]) == ("imds-agent.github.io/scheduled-event", "NoExecute")
+            write_taints(cluster, "a", node.uid, event_type=None, **given)
+        assert "taints" not in node.get()["spec"]

@@ -150,6 +150,7 @@ FOREIGN_ON_OWN = {
     "taint removed": (taints(), MERGE, "taints outside"),
     "taint lost by a careless own one": (taints(OURS), MERGE, "taints outside"),
     "taint lost by apply": (taints(OURS), APPLY, "taints outside"),
+    "own taint that ends pods": (taints(FOREIGN, OURS | {"effect": "NoExecute"}), MERGE, "no NoExecute taint"),
     "another field of the spec": (
         {"spec": {"podCIDR": "10.0.0.0/24", "podCIDRs": ["10.0.0.0/24"]}},
         STRATEGIC,

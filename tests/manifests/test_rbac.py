@@ -70,6 +70,7 @@ def test_all_that_the_agent_may_do_by_default(plane, namespace, rights):
         ("zone-if-absent", EVERYWHERE),
         ("autoscaler-safe", EVERYWHERE),
         ("startup-taint", EVERYWHERE),
+        ("event-taint-no-execute", EVERYWHERE),
         ("drain", EVERYWHERE | DRAIN),
         ("drain-delete", EVERYWHERE | DRAIN | DELETE),
     ],

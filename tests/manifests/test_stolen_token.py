@@ -3,6 +3,7 @@
 The real API server with an agent's pod-bound token. manifests/README.md has the same table, for people: a test compares them.
 """
 
+from contextlib import ExitStack
 from random import randrange
 from typing import NamedTuple
 
@@ -140,7 +141,7 @@ ATTEMPTS = {
     ),
     "have its own node's pods ended past all budgets, by a `NoExecute` taint of ours": (
         taint(f"{DOMAIN}/x"),
-        never("done"),
+        never("policy"),
     ),
     "give its own node any other taint": (taint("dedicated"), never("policy")),
     "change anything else of its own node": (patch(own, {"metadata": {"labels": {"pool": "x"}}}), never("policy")),
@@ -260,9 +261,11 @@ def test_what_comes_of_a_stolen_token(installed, stage, attempt, found):
     assert outcome(attempt(stage)) == found._asdict()[installed[0].replace("-", "_")]
 
 
-def test_a_taint_of_ours_ends_the_nodes_pods_past_their_budget(whole_plane):
-    """What the first lines of the table come to where controllers run; no other node's pods are touched."""
-    with staged(whole_plane) as stage:
+def test_a_taint_of_ours_ends_the_nodes_pods_past_their_budget_where_it_is_allowed(built_whole):
+    """What `event-taint-no-execute` comes to where controllers run; no other node's pods are touched."""
+    with ControlPlane(controller_manager=True) as plane, ExitStack() as stack:
+        plane.install(OVERLAYS / "event-taint-no-execute")
+        stage = stack.enter_context(staged(plane))
         kept, away = stage.pod(stage.own, kept=True), stage.pod(stage.other)
         assert taint(f"{DOMAIN}/x")(stage).status_code == 200
         wait_until(lambda: told_to_end(stage, kept), "Kubernetes ends the pod")

@@ -24,6 +24,7 @@ OVERLAYS = {
     "drain-delete": DELETE,
     "zone-if-absent": "settings: {well-known-labels: if-absent}",
     "startup-taint": "settings: {startup-taint: example.com/not-labelled}",
+    "event-taint-no-execute": "settings: {event-taint: NoExecute}",
     "label-only": profile("label-only"),
     "autoscaler-safe": profile("autoscaler-safe"),
 }

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from tests.promises.agents import DOMAIN, cordoned, labels, node_of, tended
+from tests.promises.agents import DOMAIN, cordoned, labels, node_of, tended, wait_until
 from tests.promises.neighbours import neighbour, taint_keys, with_taint
 
 STARTUP, EVENT, RACK = f"{DOMAIN}/startup", f"{DOMAIN}/scheduled-event", f"topology.{DOMAIN}/rack"
@@ -36,7 +36,7 @@ def test_a_node_whose_imds_says_nothing_waits_and_is_open_in_the_end(plane):
         found = scene.wait_for(lambda node: STARTUP not in taint_keys(node), "lifted without labels")
         assert RACK not in labels(found)
         assert OTHERS[0]["key"] in taint_keys(found)
-        [event] = scene.told("StartupTaintLifted")
+        [event] = wait_until(lambda: scene.told("StartupTaintLifted"), "told")  # after the turn
         assert event["type"] == "Warning"
         scene.well()
         scene.wait_labelled()
@@ -55,13 +55,13 @@ def test_a_node_that_had_been_without_the_startup_taint_never_gets_it(plane):
 
 
 def test_the_event_taint_stands_as_long_as_its_cordon_and_leaves_everybody_elses_alone(plane):
-    with tended(plane, event_taint="NoExecute") as scene, neighbour(scene, "somebody") as somebody:
+    with tended(plane, event_taint="PreferNoSchedule") as scene, neighbour(scene, "somebody") as somebody:
         scene.wait_labelled()
         event = scene.event("Redeploy")
         found = scene.wait_for(lambda node: EVENT in taint_keys(node), "the event taint")
         assert cordoned(found)
         [ours] = [taint for taint in found["spec"]["taints"] if taint["key"] == EVENT]
-        assert (ours["value"], ours["effect"]) == ("redeploy", "NoExecute")
+        assert (ours["value"], ours["effect"]) == ("redeploy", "PreferNoSchedule")
         somebody.update(with_taint("example.com/gpu", value="a100"))
         scene.agent.restart()
         scene.polled(4)
@@ -80,5 +80,19 @@ def test_an_event_taint_that_was_switched_off_meanwhile_does_not_stay(plane):
         scene.agent.restart()
         scene.wait_for(lambda node: EVENT not in taint_keys(node), "the event taint gone")
         assert cordoned(scene.get())
+        scene.over(event)
+        scene.wait_released()
+
+
+def test_where_the_policy_refuses_the_event_taint_the_cordon_stands_and_ends_all_the_same(plane):
+    """NoExecute needs components/event-taint-no-execute."""
+    with tended(plane, event_taint="NoExecute") as scene:
+        scene.wait_labelled()
+        event = scene.event("Reboot")
+        scene.wait_cordoned()
+        refused = scene.agent.wait_said("node.refused")
+        assert "NoExecute" in refused["error"]
+        scene.polled(3)
+        assert EVENT not in taint_keys(scene.get())
         scene.over(event)
         scene.wait_released()
