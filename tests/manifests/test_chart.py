@@ -114,6 +114,13 @@ def test_without_values_every_setting_is_as_the_code_has_it(tmp_path):
     assert "ConfigMap" not in {item["kind"] for item in objects}
 
 
+@pytest.mark.parametrize(
+    "values", ["settings:", "switch:", "settings: {}\nswitch: {}", "podLabels:\npodAnnotations:\nnodeSelector:"]
+)
+def test_a_value_left_empty_is_as_if_it_were_not_there(values):
+    assert template(values=values) == template()
+
+
 def test_every_default_written_out_changes_nothing(tmp_path):
     """Each as the schema says it, so that the schema's defaults are the code's and pass the schema."""
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]

@@ -82,10 +82,11 @@ def test_the_agent_runs_on_a_node_that_is_cordoned_tainted_and_not_ready(whole_p
     assert pod["spec"]["hostNetwork"] is True
 
 
-def test_no_agent_runs_on_a_virtual_node(whole_plane, nodes):
-    virtual, real = nodes(labels={"type": "virtual-kubelet"}), nodes()
+@pytest.mark.parametrize("labels", [{"type": "virtual-kubelet"}, {"kubernetes.io/os": "windows"}])
+def test_no_agent_runs_on_a_virtual_or_a_windows_node(whole_plane, nodes, labels):
+    other, real = nodes(labels=labels), nodes()
     until(lambda: agent_pods(whole_plane, real.name))
-    assert agent_pods(whole_plane, virtual.name) == []
+    assert agent_pods(whole_plane, other.name) == []
 
 
 def test_but_for_the_hosts_network_the_pod_passes_the_restricted_standard(whole_plane):
