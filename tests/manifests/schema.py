@@ -8,8 +8,10 @@ from agent.kinds import ADDRESS, AUTO, NAMES, PAIRS, PERIOD, SCOPE, SECONDS, SIZ
 from agent.policies import KEYS, POLICY, SOURCES
 from agent.settings import FIELDS, default_text
 
-# What the pod says itself, and what the chart needs for it.
-CHARTS_OWN = {"node_name", "pod_name", "namespace", "kubeconfig", "context", "switch_file", "probe_address"}
+# What the pod says itself, what the chart needs for it, and what is about VMs without Kubernetes.
+CHARTS_OWN = {"node_name", "pod_name", "namespace", "kubeconfig", "context", "switch_file", "probe_address"} | {
+    name for name, entry in FIELDS.items() if entry.metadata["topic"] == "host"
+}
 # Helm reads numbers as floating point and writes a million as 1e+06, which is no time.
 MOST = 999_999
 NUMBER = {"type": "number", "minimum": 0, "maximum": MOST}

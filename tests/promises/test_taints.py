@@ -90,8 +90,8 @@ def test_where_the_policy_refuses_the_event_taint_the_cordon_stands_and_ends_all
         scene.wait_labelled()
         event = scene.event("Reboot")
         scene.wait_cordoned()
-        refused = scene.agent.wait_said("node.refused")
-        assert "NoExecute" in refused["error"]
+        refused = scene.agent.wait_said("taints.refused")
+        assert "no NoExecute taint" in refused["error"]
         scene.polled(3)
         assert EVENT not in taint_keys(scene.get())
         scene.over(event)
