@@ -18,7 +18,26 @@ from tests.promises.agents import annotations, cordoned, labels, node_of, tended
 from tests.promises.moving import Pods
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("charted")]
-VARIANTS = {"no values": "", **{name: profile(name) for name in PROFILES}, **OVERLAYS}
+OTHERWISE = """
+image: {repository: registry.example.com/agent, digest: "sha256:%s", pullPolicy: IfNotPresent}
+imagePullSecrets: [{name: registry}]
+settings: {log-level: debug, drain-budget: 3, tags-rename: {Cost: cost-center}, freeze-budget: off}
+switch: {drain: hold, cordon: on, withdraw: false}
+metrics: {address: "[fd00::1]", port: 9100}
+resources: {requests: {cpu: 50m}}
+tolerations: [{key: a, operator: Exists}, {operator: Exists, effect: NoSchedule}]
+nodeSelector: {pool: blue, "on": "true"}
+maxUnavailable: 2
+podLabels: {team: storage}
+podAnnotations: {number: "1"}
+""" % ("0" * 64)
+VARIANTS = {
+    "no values": "",
+    "otherwise": OTHERWISE,
+    "without policies": "policies: {enabled: false}",
+    **{name: profile(name) for name in PROFILES},
+    **OVERLAYS,
+}
 OWNER = {"apiVersion": "example.com/v1", "kind": "Set", "name": "set", "uid": "0-0", "controller": True}
 ASKING = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews", "clustertrustbundles"}
 BUDGETS = {"drain_budget": "10%", "freeze_budget": "10%"}  # places are taken, as by default
@@ -213,3 +232,23 @@ def test_the_chart_moves_to_another_namespace_whole():
         assert "namespace: imds-agent" not in text
         assert item["metadata"].get("namespace", "elsewhere") == "elsewhere"
     assert "-n imds-agent" not in (CHART / "templates" / "NOTES.txt").read_text()
+
+
+def test_every_value_arrives_in_the_pod(fresh, install):
+    """What the API server made of values other than the defaults."""
+    install(OTHERWISE)
+    found = fresh.admin.get("/apis/apps/v1/namespaces/imds-agent/daemonsets/imds-agent")["spec"]
+    pod, [agent] = found["template"]["spec"], found["template"]["spec"]["containers"]
+    assert found["updateStrategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 2}
+    assert (agent["image"], agent["imagePullPolicy"]) == (
+        f"registry.example.com/agent@sha256:{'0' * 64}",
+        "IfNotPresent",
+    )
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", "pool": "blue", "on": "true"}
+    assert [each.get("effect") for each in pod["tolerations"]] == [None, "NoSchedule"]
+    assert agent["resources"] == {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
+    assert "--probe-address=[fd00::1]:9100" in agent["args"]
+    assert (agent["ports"][0]["hostIP"], agent["livenessProbe"]["httpGet"]["host"]) == ("fd00::1", "fd00::1")
+    assert found["template"]["metadata"]["labels"]["team"] == "storage"
+    assert found["template"]["metadata"]["annotations"].keys() >= {"number", "checksum/settings"}
