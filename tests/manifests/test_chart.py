@@ -323,15 +323,14 @@ def test_metrics_are_on_loopback_until_asked_for_and_kubelet_finds_the_probes(va
     assert port.get("hostIP") == (None if host in ("0.0.0.0", "[::]") else host.strip("[]"))
 
 
-def test_a_pod_monitor_comes_only_when_it_is_asked_for():
+def test_a_pod_monitor_comes_only_when_it_is_asked_for_and_is_that_of_the_component():
+    """Which tests/monitoring compares with the operator's own definition."""
     assert "PodMonitor" not in {item["kind"] for item in chart_objects()}
     monitor = find(
         chart_objects(values="metrics: {podMonitor: {enabled: true, labels: {release: prom}}}"), "PodMonitor"
     )
-    assert monitor["metadata"]["labels"]["release"] == "prom"
-    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
-    assert endpoint["port"] == container(chart_objects())["ports"][0]["name"]
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= pod(chart_objects())["metadata"]["labels"].items()
+    assert monitor["metadata"]["labels"].pop("release") == "prom"
+    assert monitor == yaml.safe_load((MANIFESTS / "monitoring" / "pod-monitor.yaml").read_text())
 
 
 # -- wrong values ------------------------------------------------------------------------------------------------------
