@@ -1,7 +1,7 @@
 """What is made from the chart, or from the code for it: `python -m tests.manifests.render` writes it.
 
 The chart is the source. The files of the kustomize base are what it makes of no values, comments included; so are the rights of the
-drain components. `values.schema.json` has the settings as the code reads them, and the chart's README a table of its values.
+drain components. Alerts and dashboard go the other way. `values.schema.json` has the settings as the code reads them, and the chart's README a table of its values.
 """
 
 import json
@@ -17,6 +17,7 @@ from tests.manifests.schema import rule_schema, settings_schema
 MANIFESTS = CHART.parents[1]
 SOURCE = re.compile(r"# Source: imds-agent/templates/(\S+)\n")
 HEAD = "# Made from the chart (../{}) by `python -m tests.manifests.render`: change it there.\n"
+COPIED = ("prometheus-rules.yaml", "dashboard.json")  # a chart reads no file outside its folder
 VALUES = CHART / "values.yaml"
 DRAIN = "settings: {policy: {Preempt: drain, Redeploy: drain, Terminate: drain}}"
 DELETE = "settings: {on-deadline: delete, policy: {Preempt: drain, Redeploy: drain, Terminate: drain}}"
@@ -30,7 +31,10 @@ def made() -> dict[Path, str]:
         MANIFESTS / "components" / name / "rbac.yaml": drain[f"{name}-rbac.yaml"] for name in ("drain", "drain-delete")
     }
     yaml_files = {path: head(path) + text for path, text in (base | parts).items()}
-    return yaml_files | {CHART / "values.schema.json": schema(), CHART / "README.md": readme()}
+    monitoring = {
+        CHART / "made" / name: (MANIFESTS / "monitoring" / name).read_text(encoding="utf-8") for name in COPIED
+    }
+    return yaml_files | monitoring | {CHART / "values.schema.json": schema(), CHART / "README.md": readme()}
 
 
 def head(path: Path) -> str:
@@ -94,6 +98,7 @@ def described() -> dict[str, str]:
 
 def write() -> None:
     for path, text in made().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 

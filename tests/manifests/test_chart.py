@@ -333,6 +333,17 @@ def test_a_pod_monitor_comes_only_when_it_is_asked_for_and_is_that_of_the_compon
     assert monitor == yaml.safe_load((MANIFESTS / "monitoring" / "pod-monitor.yaml").read_text())
 
 
+def test_alerts_and_dashboard_are_those_of_the_component():
+    overlay = "metrics: {alerts: {enabled: true}, dashboard: {enabled: true}}"
+    rules = yaml.safe_load((MANIFESTS / "monitoring" / "prometheus-rules.yaml").read_text())
+    assert find(chart_objects(values=overlay), "PrometheusRule") == rules
+    moved = find(chart_objects(values=overlay, namespace="elsewhere"), "PrometheusRule")
+    assert moved == {**rules, "metadata": {**rules["metadata"], "namespace": "elsewhere"}}
+    dashboard = find(chart_objects(values=overlay), "ConfigMap", "imds-agent-dashboard")["data"]["dashboard.json"]
+    assert dashboard == (MANIFESTS / "monitoring" / "dashboard.json").read_text()
+    assert {"PrometheusRule", "ConfigMap"} & {item["kind"] for item in chart_objects()} == set()
+
+
 # -- wrong values ------------------------------------------------------------------------------------------------------
 
 
