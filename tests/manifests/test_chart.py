@@ -337,8 +337,11 @@ def test_alerts_and_dashboard_are_those_of_the_component():
     overlay = "metrics: {alerts: {enabled: true}, dashboard: {enabled: true}}"
     rules = yaml.safe_load((MANIFESTS / "monitoring" / "prometheus-rules.yaml").read_text())
     assert find(chart_objects(values=overlay), "PrometheusRule") == rules
-    moved = find(chart_objects(values=overlay, namespace="elsewhere"), "PrometheusRule")
-    assert moved == {**rules, "metadata": {**rules["metadata"], "namespace": "elsewhere"}}
+    labelled = "metrics: {alerts: {enabled: true, labels: {release: prom}}}"
+    moved = find(chart_objects(values=labelled, namespace="elsewhere"), "PrometheusRule")
+    head = rules["metadata"]
+    assert moved["metadata"] == {**head, "namespace": "elsewhere", "labels": {**head["labels"], "release": "prom"}}
+    assert moved["spec"] == rules["spec"]
     dashboard = find(chart_objects(values=overlay), "ConfigMap", "imds-agent-dashboard")["data"]["dashboard.json"]
     assert dashboard == (MANIFESTS / "monitoring" / "dashboard.json").read_text()
     assert {"PrometheusRule", "ConfigMap"} & {item["kind"] for item in chart_objects()} == set()
