@@ -119,7 +119,7 @@ def hosts_plan(known: HostsKnown, rules: HostsRules, now: float) -> HostsPlan:
     }
     wishes = _wishes(known, kind, addresses, asked)
     own = _own_entries(known, kind, addresses)
-    others, warnings = _others(known, {*wishes, *own})
+    others, warnings = _others(known, {*wishes, *own}, now)
     fixed = [*own.values(), *others]
     entered, queued = _may_leave(wishes, rules.share, fixed)
     settled = [_settled(wish, rules, now, held=address in queued) for address, wish in wishes.items()]
@@ -234,18 +234,26 @@ def _own_entries(known: HostsKnown, kind: Kind, addresses: Mapping[str, str]) ->
     return found
 
 
-def _others(known: HostsKnown, named: set[str]) -> tuple[list[HostEntry], list[str]]:
-    """Return entries of hosts that we know nothing of: kept while the NameNode has them live, or while it does not say."""
+def _others(known: HostsKnown, named: set[str], now: float) -> tuple[list[HostEntry], list[str]]:
+    """Return entries of hosts that we know nothing of: kept while the NameNode has them live, or while it does not say.
+
+    Nobody asks for their maintenance anew, so it ends when its term does.
+    """
     standing = {each.address: each for each in known.standing}
     live = {each.address for each in known.datanodes or () if each.live}
     kept = live if known.datanodes is not None else set(standing)
-    entries = [standing.get(address, HostEntry(address=address)) for address in sorted(kept - named)]
+    entries = [_lapsed(standing.get(address, HostEntry(address=address)), now) for address in sorted(kept - named)]
     if not entries or known.datanodes is None:
         return entries, []
     shown = ", ".join(each.address for each in entries[:5])
     return entries, [
         f"{len(entries)} live DataNodes are no host that is known here ({shown}): kept in dfs.hosts as they are"
     ]
+
+
+def _lapsed(entry: HostEntry, now: float) -> HostEntry:
+    over = entry.until is not None and entry.until <= now * _MILLISECONDS
+    return replace(entry, state="NORMAL", until=None) if over else entry
 
 
 def _may_leave(wishes: Mapping[str, _Wish], share: int, fixed: list[HostEntry]) -> tuple[list[str], list[str]]:

@@ -109,6 +109,13 @@ def test_a_live_datanode_that_nobody_knows_is_kept_as_it_stood_and_told():
     assert any("1 live DataNodes are no host that is known here (10.0.0.9)" in each for each in plan.warnings)
 
 
+def test_maintenance_of_a_host_that_nobody_knows_any_more_ends_with_its_term():
+    standing = (entry(9, "IN_MAINTENANCE", UNTIL),)
+    situation = known(host(1), datanodes=(live(1), live(9)), standing=standing)
+    assert hosts_plan(situation, RULES, NOW).entries[1] == standing[0]
+    assert hosts_plan(situation, RULES, NOW + 1800).entries[1] == entry(9)
+
+
 def test_a_host_that_went_is_dropped_once_it_is_dead_and_never_while_the_namenode_does_not_say():
     standing = (entry(1), entry(9))
     dead = known(host(1), datanodes=(live(1), live(9, live=False)), standing=standing)
