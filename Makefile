@@ -4,12 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARALLEL ?= 2
 
-.PHONY: help demo test check bench stress bundle setup lock clean
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agent/__init__.py)
+BUILDER ?= docker
+IMAGE ?= imds-agent:$(VERSION)
+
+.PHONY: help demo test check bench stress bundle release image setup lock clean
 help:
 	@echo "make demo   the agent at work on a real control plane, in this terminal (KEEP=1 leaves it running)"
 	@echo "make test   all tests, against the same real parts"
 	@echo "make check  format, lint, types, import contracts      make bench   measurements (QUICK=1: minutes)"
 	@echo "make bundle dist/imds-agent.pyz: first boot in one archive for a VM's own Python"
+	@echo "make release all files of a release into dist/release, from the commit; make image: BUILDER=buildah IMAGE=NAME BASE=PINNED"
 	@echo "make stress long runs of the tests that look for rare faults"
 
 setup:
@@ -30,6 +35,13 @@ bench: setup
 
 bundle: setup
 	@$(BIN)/python packaging/bundle.py
+
+release: setup
+	@$(BIN)/python packaging/release.py
+
+image:
+	@$(BUILDER) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg CREATED=$$(git log -1 --format=%cI) -t $(IMAGE) .
 
 stress: setup
 	@IMDS_AGENT_KILLS=200 $(BIN)/python -m pytest -q tests/promises/test_kill_nine.py

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.foreign.packages import CACHE, NotThere, unpacked
@@ -41,8 +42,11 @@ MINUTES = 15  # it takes one or two on an idle machine
 MAKER = ("mmdebstrap",)
 
 
-def debian_root() -> Path:
+def debian_root(packages: Sequence[str] = PACKAGES) -> Path:
     """Return the root; nobody writes to it, since others boot from it, too.
+
+    Args:
+        packages: what is installed in it, besides what they need.
 
     Raises:
         NotThere: it cannot be made here; says how it can.
@@ -50,7 +54,7 @@ def debian_root() -> Path:
     if os.geteuid() != 0:
         raise NotThere("a root file system of Debian is made by root only")
     options = [f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT]
-    command = ["mmdebstrap", "--mode=root", "--variant=custom", f"--include={','.join(PACKAGES)}", *options]
+    command = ["mmdebstrap", "--mode=root", "--variant=custom", f"--include={','.join(packages)}", *options]
     command += ["--dpkgopt=force-unsafe-io", "--format=directory", SUITE]
     there = CACHE / f"{SUITE}-{hashlib.sha256(' '.join(command).encode()).hexdigest()[:12]}"
     if not there.exists():

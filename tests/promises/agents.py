@@ -59,10 +59,13 @@ class Agent:
         self.process: subprocess.Popen[str] | None = None
         self.reader: threading.Thread | None = None
 
+    def command(self) -> list[str]:
+        """Return how it is run, with the options of the moment."""
+        return [sys.executable, "-m", "agent", "run", *self.options]
+
     def start(self) -> None:
-        command = [sys.executable, "-m", "agent", "run", *self.options]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/", env=self.environment
+            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/", env=self.environment
         )
         self.reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
         self.reader.start()
