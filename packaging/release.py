@@ -109,6 +109,7 @@ def main() -> None:
         sys.exit(f"release: {folder}: expected an empty folder or none")
     build(folder)
     (folder / SUMS).write_text(checksums(folder))
+    flatten_modes(folder)  # flit's wheel is its owner's alone
     commit = git("rev-parse", "HEAD").decode().strip()
     said = f"in {folder}, of commit {commit}; what is not committed is not in it\n"
     sys.stdout.write((folder / SUMS).read_text() + said)
