@@ -274,7 +274,9 @@ def test_closing_ends_hanging_idle_and_half_sent_conversations_and_all_threads()
             connections[2].sendall(b"GET /half HT")
             while len(emulator.requests()) < 2:
                 time.sleep(0.01)
-        assert [all_of(each) for each in connections] == [b""] * 4
+        ended = [all_of(each) for each in connections]
+        assert ended[:2] == [b""] * 2
+        assert set(ended[2:]) <= {b"", "reset"}  # the kernel resets those that nobody had accepted yet
     assert threading.active_count() == before
 
 
