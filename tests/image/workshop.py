@@ -47,6 +47,11 @@ RUN ln -s python3 /usr/bin/python && rm /usr/lib/python3*/EXTERNALLY-MANAGED
 """
 
 
+# crun refuses a machine with both kinds of cgroups, though it was told to leave them alone.
+UNIFIED = "/sys/fs/cgroup/unified"
+HIDE_UNIFIED = f"if [ -d {UNIFIED} ]; then mount -t tmpfs none {UNIFIED}; fi; "
+
+
 class BuildFailed(Exception):
     """An image was not built; the text is the end of what was said."""
 
@@ -77,9 +82,9 @@ class Workshop:
 
     def command(self, *arguments: object) -> list[str]:
         """Return a command that runs a program of ours in a mount namespace of its own."""
-        before = 'PATH="$1:$PATH"; shift; exec "$@"'
+        before = f'{HIDE_UNIFIED}PATH="$1:$PATH"; shift; exec "$@"'
         if self.packages is None:
-            return ["unshare", "--mount", "--", *map(str, arguments)]
+            return ["unshare", "--mount", "sh", "-ec", before, "sh", "/usr/bin", *map(str, arguments)]
         over = f'mount -t overlay none -o "ro,lowerdir={self.packages}{LIBRARIES}:{LIBRARIES}" {LIBRARIES}; {before}'
         return ["unshare", "--mount", "sh", "-ec", over, "sh", f"{self.packages}/usr/bin", *map(str, arguments)]
 
@@ -124,8 +129,12 @@ class Workshop:
         self.run("sh", "-ec", script, "sh", name, folder)
 
     def _storage(self) -> str:
+        below = subprocess.run(
+            ["stat", "-f", "-c", "%T", self.folder], capture_output=True, text=True, check=True
+        ).stdout
+        driver = "vfs" if below.strip() == "overlayfs" else "overlay"  # one cannot be stacked on the other
         return (
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder}/store"\nrunroot = "{self.folder}/store-run"\n'
+            f'[storage]\ndriver = "{driver}"\ngraphroot = "{self.folder}/store"\nrunroot = "{self.folder}/store-run"\n'
         )
 
     def _write(self, name: str, text: str) -> Path:
