@@ -7,7 +7,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Literal
 
-from agent.clients.files import write_whole
+from agent.clients.files import clear_halves, write_whole
 from agent.clients.vm_copies import within
 from agent.told import Told
 
@@ -85,7 +85,7 @@ def put(wanted: Draft) -> State:
     Raises:
         Told: it cannot be; then it is as it was.
     """
-    _sweep(wanted.place)
+    clear_halves(wanted.place)
     if not wanted.is_news:
         return "unchanged"
     if wanted.after is None:
@@ -127,19 +127,3 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode & 0o7777
     except OSError:
         return None
-
-
-def _sweep(place: Path) -> None:
-    """Remove what a run that was killed while it wrote left beside the file: `write_whole` names them so."""
-    try:
-        left = [each for each in place.parent.iterdir() if _is_leftover(each.name, place.name)]
-        for each in left:
-            each.unlink(missing_ok=True)
-    except OSError:
-        return  # the write itself will say what is the matter
-
-
-def _is_leftover(name: str, of: str) -> bool:
-    start = f".{of[:80]}."
-    rest = name[len(start) :]
-    return name.startswith(start) and len(rest) == 8 and rest.replace("_", "a").isalnum()

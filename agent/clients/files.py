@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -51,10 +51,15 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def clear_halves(path: Path) -> None:
-    """Remove what `write_whole` left beside a file, and beside its companions `NAME.…`, where it was killed in the midst."""
-    for half in path.parent.glob(f".{glob.escape(path.name[:80])}.*"):
-        with contextlib.suppress(OSError):
-            half.unlink()
+    """Remove what `write_whole` left beside a file where it was killed in the midst, and nothing of anybody else's.
+
+    Where that cannot be done the next write will say what is the matter.
+    """
+    half = re.compile(rf"\.{re.escape(path.name[:80])}\.[a-z0-9_]{{8}}")  # tempfile's own letters
+    with contextlib.suppress(OSError):
+        for each in path.parent.iterdir():
+            if half.fullmatch(each.name):
+                each.unlink(missing_ok=True)
 
 
 def write_for_good(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -18,7 +18,7 @@ from agent.core.events import event_key
 from agent.core.judgement import Limits, marked, own_events
 from agent.core.mark import Do, Mark, MarkedEvent
 from agent.core.placement import Placement
-from agent.core.racks import RackedHost
+from agent.core.racks import RackedHost, addresses_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,13 +63,11 @@ class HostFacts:
 def host_facts(instance: Instance, *, complete: bool, events: tuple[MarkedEvent, ...] | None, age: float) -> HostFacts:
     """Choose what is told of a VM: no tags, no secrets, nothing that is nobody's business."""
     placed = instance.placement
-    sent = [address.private for each in instance.network for address in each.ipv4]
-    sent += [address for each in instance.network for address in each.ipv6]
     return HostFacts(
         vm_id=instance.vm_id,
         name=instance.name,
         computer_name=instance.os_profile.computer_name,
-        addresses=tuple(dict.fromkeys(address for address in sent if address and _is_address(address))),
+        addresses=tuple(address for address in addresses_of(instance) if _is_address(address)),
         placement=Placement(
             location=placed.location,
             zone=placed.zone,

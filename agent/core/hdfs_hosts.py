@@ -111,7 +111,8 @@ def hosts_plan(known: HostsKnown, rules: HostsRules, now: float) -> HostsPlan:
     kind = rules.kind or telling_kind(each.host.placement for each in known.hosts)
     if (why := _blocked(known)) is not None:
         return HostsPlan(kind=kind, entries=None, begun=known.begun, warnings=(why,))
-    addresses = {each.name: address for each in known.hosts if (address := _address(each, known.datanodes))}
+    placed = _by_name(known.datanodes or ())
+    addresses = {each.name: address for each in known.hosts if (address := _address(each, placed))}
     asked = {
         each.name: stopping(each, known.begun.get(addresses.get(each.name, ""), {}))
         for each in known.hosts
@@ -164,7 +165,8 @@ def _blocked(known: HostsKnown) -> str | None:
         )
     named = {canonical(name) for each in known.hosts for name in each.host.names}
     strange = [each.address for each in known.datanodes if each.live and not _is(each, named)]
-    pods = [address for address in strange if _in_pod_network(address, known.hosts)]
+    networks = [network_of(text) for each in known.hosts for text in each.host.networks]
+    pods = [address for address in strange if _within_any(address, networks)]
     if pods:
         return (
             f"{len(pods)} DataNodes have pod addresses ({pods[0]}): a list of hosts would shut out every pod that comes anew;"
@@ -175,20 +177,30 @@ def _blocked(known: HostsKnown) -> str | None:
     return None
 
 
-def _in_pod_network(address: str, hosts: Iterable[HdfsHost]) -> bool:
+def _within_any(address: str, networks: Iterable[tuple[int, int, int] | None]) -> bool:
     number = bits_of(address)
-    networks = [network_of(text) for each in hosts for text in each.host.networks]
     return number is not None and any(network is not None and within(number, network) for network in networks)
 
 
-def _address(host: HdfsHost, datanodes: tuple[DataNode, ...] | None) -> str | None:
+def _by_name(datanodes: Iterable[DataNode]) -> dict[str, list[DataNode]]:
+    """Return who came to the NameNode, by address and by the name that it has of them: 5,000 hosts ask."""
+    found: dict[str, list[DataNode]] = {}
+    for each in datanodes:
+        if each.seen:
+            for name in {each.address, canonical(each.name)}:
+                found.setdefault(name, []).append(each)
+    return found
+
+
+def _address(host: HdfsHost, placed: Mapping[str, list[DataNode]]) -> str | None:
     """Return the address that the NameNode has of a host, else its first one."""
     names = [canonical(name) for name in host.host.names]
-    known = [each for each in datanodes or () if each.seen and _is(each, names)]
-    live = [each.address for each in known if each.live]
-    return next(
-        iter([*live, *(each.address for each in known), *(name for name in names if bits_of(name) is not None)]), None
-    )
+    known = sorted((each for name in names for each in placed.get(name, ())), key=_order)
+    return next(iter([*(each.address for each in known), *(name for name in names if bits_of(name) is not None)]), None)
+
+
+def _order(datanode: DataNode) -> tuple[bool, str]:
+    return not datanode.live, datanode.name
 
 
 def _is(datanode: DataNode, names: Container[str]) -> bool:

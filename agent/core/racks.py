@@ -62,11 +62,16 @@ class Table:
     warnings: tuple[str, ...] = ()
 
 
+def addresses_of(instance: Instance) -> tuple[str, ...]:
+    """Return a VM's private addresses, IPv4 first, as IMDS sent them."""
+    ipv4 = [address.private for each in instance.network for address in each.ipv4]
+    ipv6 = [address for each in instance.network for address in each.ipv6]
+    return tuple(dict.fromkeys(address for address in [*ipv4, *ipv6] if address))
+
+
 def host_of(instance: Instance) -> RackedHost | None:
     """Return a VM as a host: all its addresses, and its names; None where it has neither."""
-    addresses = [address.private for each in instance.network for address in each.ipv4]
-    addresses += [address for each in instance.network for address in each.ipv6]
-    names = [*addresses, instance.os_profile.computer_name, instance.name]
+    names = [*addresses_of(instance), instance.os_profile.computer_name, instance.name]
     found = tuple(dict.fromkeys(name for name in names if name))
     return RackedHost(names=found, placement=instance.placement) if found else None
 

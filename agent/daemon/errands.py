@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 from agent.clients.cluster import AT_ONCE
 from agent.clients.cluster_errors import ClusterError, ClusterRefused, ClusterUnavailable
 from agent.clients.cluster_pods import delete, evict
-from agent.clients.imds_errors import ImdsError, ImdsUnavailable
-from agent.clients.imds_http import unsent
 from agent.core.actions import Approve, Ask, FreePlace, RenewPlace, TakePlace
 from agent.core.drain import Attempt
-from agent.core.events import event_key
+from agent.daemon.alike import Approvals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +48,8 @@ class Errands:
             imds: None where there is nobody to approve anything.
         """
         self._cluster = cluster
-        self._imds = imds
         self._looks = looks
+        self._approvals = Approvals(imds, looks.said, metrics, log, looks.unsent)
         self._rules = rules
         self._herald = herald
         self._metrics = metrics
@@ -119,7 +117,7 @@ class Errands:
     def _said_no(self, ask: Ask, why: str, budget: str | None, facts: dict[str, str]) -> None:
         """Say once for each pod, reason and event that it will not go; it is asked again without a word."""
         lasting = " ".join(sorted(event.id for event in self._looks.known().hearing.present()))
-        if self._looks.is_new(f"pod {ask.asking.pod.uid}", f"{why} before {lasting}"):
+        if self._looks.said.is_new(f"pod {ask.asking.pod.uid}", f"{why} before {lasting}"):
             self._log.warning("drain.pod_refused", **facts, budget=budget, because=why)
             self._herald.pod_refused(ask.asking.pod, why)
 
@@ -145,21 +143,6 @@ class Errands:
         self._looks.look_at_places(budget, view)
 
     def _approve(self, errand: Approve, view: NodeView) -> None:
-        """Tell the service to go ahead; an approval that surely did not arrive is tried again, any other one never."""
-        key = event_key(errand.event_id)
-        facts = {"event_id": errand.event_id, "event_type": errand.event_type, "node": view.name}
-        if self._imds is None:
-            raise AssertionError(errand)
-        try:
-            self._imds.approve(errand.event_id)
-        except ImdsError as error:
-            self._metrics.approvals.labels("failed").inc()
-            again = isinstance(error, ImdsUnavailable) and unsent(error)
-            (self._looks.unsent.add if again else self._looks.unsent.discard)(key)
-            if self._looks.is_new(f"approval {key}", str(error)):
-                self._log.warning("event.approval_failed", **facts, again=again, error=str(error))
-            return
-        self._looks.unsent.discard(key)
-        self._metrics.approvals.labels("sent").inc()
-        self._log.info("event.approved", **facts, resources=list(errand.resources))
-        self._herald.approved(errand)
+        """Tell the service to go ahead, and others that it was told."""
+        if self._approvals.send(errand.event_id, errand.resources, event_type=errand.event_type, node=view.name):
+            self._herald.approved(errand)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 from agent.core.facts_document import facts_text, host_facts, told_events
-from agent.daemon.listening import BoundedServer, listen
+from agent.daemon.listening import BoundedServer, Listener, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +43,7 @@ def facts_answer(board: Board, policy: Policy, *, now: datetime, instant: float)
     return 200, facts_text(told)
 
 
-class FactsServer:
+class FactsServer(Listener):
     """Answers one path, in threads of its own."""
 
     def __init__(self, address: str, answer: Callable[[], Answer]) -> None:
@@ -57,23 +56,12 @@ class FactsServer:
         Raises:
             AddressTaken: another process has it, or it is no address of this host.
         """
-        self._server = listen(address, _handler(answer), BoundedServer)
-        threading.Thread(target=self._server.serve_forever, name="facts", daemon=True).start()
+        super().__init__(listen(address, _handler(answer), BoundedServer), "facts")
 
     @classmethod
     def of(cls, address: str, board: Board, policy: Policy, clock: Clock) -> FactsServer:
         """Take the port and tell what stands on the board."""
         return cls(address, lambda: facts_answer(board, policy, now=clock.utc(), instant=clock.monotonic()))
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return int(self._server.server_address[1])
-
-    def close(self) -> None:
-        """Give the port back."""
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _handler(answer: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from agent.clients.files import clear_halves, write_for_good, write_whole
 from agent.clients.hooks import Ended, Hook, distrust, look
-from agent.clients.imds_errors import ImdsError, ImdsUnavailable
-from agent.clients.imds_http import unsent
 from agent.core.document import DocumentError
 from agent.core.events import event_key
 from agent.core.host import (
@@ -32,7 +30,7 @@ from agent.core.host import (
 from agent.core.host_state import HostState, read_state, state_text
 from agent.core.judgement import Limits, judged, own_events
 from agent.core.switch import Switch
-from agent.daemon.metrics import positions
+from agent.daemon.alike import Approvals, Said, obeyed
 from agent.daemon.story import event_facts
 from agent.log import say_fault
 from agent.told import Told
@@ -44,7 +42,6 @@ if TYPE_CHECKING:
     from agent.clients.imds import Imds
     from agent.clients.switch_file import SwitchFile
     from agent.core.approval import Mode
-    from agent.core.events import ScheduledEvent
     from agent.core.host import HostTurn
     from agent.core.host_state import Outcome
     from agent.core.policy import Policy
@@ -94,12 +91,13 @@ class HostLoop:
             hook_timeout: seconds for one hook.
         """
         self._board, self._policy, self._mode, self._places = board, policy, mode, places
-        self._hook_timeout, self._imds, self._metrics, self._log, self._clock = hook_timeout, imds, metrics, log, clock
+        self._hook_timeout, self._metrics, self._log, self._clock = hook_timeout, metrics, log, clock
         self._switch_file, self._switch = switch_file, Switch()
         self._ended: queue.SimpleQueue[tuple[Run, Ended]] = queue.SimpleQueue()
         self._running: dict[str, Hook] = {}
         self._unsent: set[str] = set()
-        self._said: dict[str, object] = {}
+        self._said = Said()
+        self._approvals = Approvals(imds, self._said, metrics, log, self._unsent)
         self._text = ""
         self._state = self._written = self._remembered()
         for path in (places.state, places.events):
@@ -122,7 +120,8 @@ class HostLoop:
 
     def _turn(self) -> float:
         self._collect()
-        self._read_switch()
+        if self._switch_file is not None:
+            self._switch = obeyed(self._switch_file, self._said, self._metrics, self._log)
         seen, now = self._seen(), self._now()
         mode: Mode = self._mode if self._switch.effective().approve == "on" else "off"
         turn = host_turn(self._state, seen, self._policy, mode, now=now)
@@ -131,7 +130,7 @@ class HostLoop:
             for run in turn.runs:
                 self._begin(run, seen.vm_name)
             for event in turn.approve:
-                self._approve(event)
+                self._approvals.send(event.id, event.resources, event_type=event.type)
         self._show(seen, now)
         self._board.put_mark(host_mark(self._state))
         return turn.pause
@@ -157,28 +156,12 @@ class HostLoop:
 
     def _hooks(self) -> tuple[str, ...] | None:
         found = look(self._places.hooks)
-        if self._new("folder", found.trouble) and found.trouble:
+        if self._said.is_new("folder", found.trouble) and found.trouble:
             self._log.error("hook.refused", hook=str(self._places.hooks), because=found.trouble)
         for name in found.skipped:
-            if self._new(f"skipped {name}", value=True):
+            if self._said.is_new(f"skipped {name}", value=True):
                 self._log.warning("hook.skipped", hook=name, because="it is not executable")
         return None if found.trouble else found.hooks
-
-    def _new(self, subject: str, value: object) -> bool:
-        changed = self._said.get(subject) != value
-        self._said[subject] = value
-        return changed
-
-    def _read_switch(self) -> None:
-        if self._switch_file is None:
-            return
-        found = self._switch_file.look()
-        self._switch = found.switch
-        self._metrics.set_switch(found.switch, readable=found.trouble is None)
-        if found.changed:
-            self._log.info("switch.changed", **positions(found.switch))
-        if self._new("switch", found.trouble) and found.trouble:
-            self._log.error("switch.unreadable", error=found.trouble)
 
     # What is remembered
 
@@ -201,12 +184,12 @@ class HostLoop:
                 self._unwritten("state", error)
                 return False
             self._written = turn.state
-            self._new("state", None)
+            self._said.is_new("state", None)
         self._state = turn.state
         return True
 
     def _unwritten(self, what: str, error: Told) -> None:
-        if self._new(what, str(error)):
+        if self._said.is_new(what, str(error)):
             self._log.error("host.unwritten", error=str(error))
 
     def _show(self, seen: Seen, now: datetime) -> None:
@@ -224,7 +207,7 @@ class HostLoop:
             self._unwritten("events", Told(f"{error}"))
             return
         self._text = text
-        self._new("events", None)
+        self._said.is_new("events", None)
 
     # What is done
 
@@ -268,32 +251,16 @@ class HostLoop:
         self._state = noted(self._state, run, outcome)
         self._board.ring()  # the next hook may begin
 
-    def _approve(self, event: ScheduledEvent) -> None:
-        """Tell the service to go ahead; an approval that surely did not arrive is tried again, any other one never."""
-        key, facts = event_key(event.id), {"event_id": event.id, "event_type": event.type}
-        try:
-            self._imds.approve(event.id)
-        except ImdsError as error:
-            self._metrics.approvals.labels("failed").inc()
-            again = isinstance(error, ImdsUnavailable) and unsent(error)
-            (self._unsent.add if again else self._unsent.discard)(key)
-            if self._new(f"approval {key}", str(error)):
-                self._log.warning("event.approval_failed", **facts, again=again, error=str(error))
-            return
-        self._unsent.discard(key)
-        self._metrics.approvals.labels("sent").inc()
-        self._log.info("event.approved", **facts, resources=list(event.resources))
-
     # What is told
 
     def _tell(self, state: HostState, seen: Seen, now: datetime) -> None:
         own = own_events(seen.hearing, seen.vm_name)
         for event in own:
             decision = judged(event, self._policy, seen.limits, now)
-            if self._new(f"event {event_key(event.id)}", (event.status, decision.do)):
+            if self._said.is_new(f"event {event_key(event.id)}", (event.status, decision.do)):
                 self._log.info("event.seen", **event_facts(event, decision))
         for each in state.events:
-            if each.closed and self._said.pop(f"event {each.key}", None):
+            if each.closed and self._said.forget(f"event {each.key}"):
                 self._log.info("event.over", event_id=each.event.id, event_type=each.event.type)
         self._metrics.set_events(dict(Counter((event.type, event.status) for event in own)))
         marks = [event.entry for event in state.open]

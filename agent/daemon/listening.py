@@ -83,6 +83,29 @@ class BoundedServer(Server):
             request.shutdown(socket.SHUT_RDWR)  # its thread meets the end, and closes it
 
 
+class Listener:
+    """A server at work in threads of its own."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        """Begin to answer.
+
+        Args:
+            name: of the thread that takes connections.
+        """
+        self._server = server
+        threading.Thread(target=server.serve_forever, name=name, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
 def listen(address: str, handler: type[BaseHTTPRequestHandler], kind: type[Server] = Server) -> Server:
     """Take a port.
 

@@ -11,7 +11,7 @@ from agent.core.approval import neighbours
 from agent.core.budget import Watched, group_of, node_selector, places, watched
 from agent.core.known import Known, SeenNeighbours, SeenPlaces, SeenPods
 from agent.core.switch import Switch
-from agent.daemon.metrics import positions
+from agent.daemon.alike import Said, obeyed
 
 if TYPE_CHECKING:
     from agent.clients.cluster import Cluster
@@ -59,7 +59,7 @@ class Looks:
         self._places: dict[Purpose, SeenPlaces] = {}
         self._counted: dict[tuple[Purpose, str], tuple[int, float]] = {}
         self._neighbours: SeenNeighbours | None = None
-        self._said: dict[str, str] = {}
+        self.said = Said()
         self._swept = False
         self.tried: dict[str, Attempt] = {}
         self.unsent: set[str] = set()
@@ -71,13 +71,7 @@ class Looks:
         """Read the switch again, if it has one; a broken file changes nothing, and is said."""
         if self._switch_file is None:
             return
-        found = self._switch_file.look()
-        self.switch = found.switch
-        self._metrics.set_switch(found.switch, readable=found.trouble is None)
-        if found.changed:
-            self._log.info("switch.changed", **positions(found.switch))
-        if self.is_new("switch", found.trouble or "") and found.trouble:
-            self._log.error("switch.unreadable", error=found.trouble)
+        self.switch = obeyed(self._switch_file, self.said, self._metrics, self._log)
 
     def known(self) -> Known:
         """Return all that decisions need besides the node."""
@@ -119,10 +113,10 @@ class Looks:
             pods, usable = pods_on(self._cluster, node), True
         except ClusterRefused as refusal:
             pods, usable = (), False
-            if self.is_new("pods", "refused"):
+            if self.said.is_new("pods", "refused"):
                 self._log.error("drain.refused", node=node, error=str(refusal))
         else:
-            self._said.pop("pods", None)
+            self.said.forget("pods")
         budgets = self._budgets() if pods else ()
         self._pods = SeenPods(pods=pods, budgets=budgets, at=self._clock.monotonic(), usable=usable)
         there = {pod.uid for pod in pods}
@@ -132,7 +126,7 @@ class Looks:
         try:
             return budgets_in(self._cluster)
         except ClusterRefused as refusal:  # the API server asks them all the same; only the order is not as good
-            if self.is_new("pod budgets", "refused"):
+            if self.said.is_new("pod budgets", "refused"):
                 self._log.warning("drain.budgets_unknown", error=str(refusal))
             return ()
 
@@ -151,7 +145,7 @@ class Looks:
         except ClusterRefused as refusal:
             self.no_budget(purpose, refusal)
             return
-        self._said.pop(f"{purpose} budget", None)
+        self.said.forget(f"{purpose} budget")
         now = self._clock.monotonic()
         before = self._places.get(purpose)
         seen = before.watched if before is not None and before.group == group else Watched()
@@ -184,7 +178,7 @@ class Looks:
 
     def no_budget(self, purpose: Purpose, refusal: ClusterRefused) -> None:
         """Remember that a budget cannot be kept for want of rights; nobody is kept waiting for that."""
-        if self.is_new(f"{purpose} budget", "refused"):
+        if self.said.is_new(f"{purpose} budget", "refused"):
             self._log.warning("budget.unavailable", budget=purpose, error=str(refusal))
         self._places[purpose] = SeenPlaces(at=self._clock.monotonic(), usable=False)
 
@@ -203,14 +197,8 @@ class Looks:
             found = neighbours(self._cluster.nodes_metadata(), self._rules.labels.domain)
         except ClusterRefused as refusal:  # whom the event concerns besides us stays unknown: so nothing is approved
             found = ()
-            if self.is_new("neighbours", "refused"):
+            if self.said.is_new("neighbours", "refused"):
                 self._log.warning("approval.unavailable", error=str(refusal))
         else:
-            self._said.pop("neighbours", None)
+            self.said.forget("neighbours")
         self._neighbours = SeenNeighbours(neighbours=found, at=self._clock.monotonic())
-
-    def is_new(self, subject: str, value: str) -> bool:
-        """Return whether this was not the last thing said about the subject."""
-        changed = self._said.get(subject) != value
-        self._said[subject] = value
-        return changed

@@ -261,7 +261,7 @@ class Loop:
         """Leave out what admission refused of a group, or taints; returns False where that is not ours to decide."""
         if isinstance(action, SetTaints) and refusal.status in (400, 403, 422):
             self._looks.taints_rest = self._clock.monotonic() + REST
-            if self._looks.is_new("taints", refusal.message):
+            if self._looks.said.is_new("taints", refusal.message):
                 self._log.error("taints.refused", node=view.name, error=refusal.message[:256])
             return True
         group = group_of(action, self._rules.labels.domain)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from agent.daemon.listening import listen
+from agent.daemon.listening import Listener, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from agent.core.health import Health
 
 
-class Probes:
+class Probes(Listener):
     """An HTTP server for probes, in threads of its own."""
 
     def __init__(self, address: str, *, verdict: Callable[[], Health], registry: CollectorRegistry) -> None:
@@ -30,19 +29,7 @@ class Probes:
         Raises:
             AddressTaken: another process has it, most likely a second agent; or it is no address of this host.
         """
-        self._server = listen(address, _handler(verdict, registry))
-        self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return int(self._server.server_address[1])
-
-    def close(self) -> None:
-        """Give the port back."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(listen(address, _handler(verdict, registry)), "probes")
 
 
 def _handler(verdict: Callable[[], Health], registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:

@@ -14,6 +14,7 @@ from agent.core.maintenance import Cordon, Drain, Notify, Plan, Release
 from agent.core.mark import Mark
 from agent.core.marking import standing_mark, vm_name
 from agent.core.policy import Decision, decide
+from agent.daemon.alike import Said
 from agent.daemon.progress import Progress
 from agent.log import say_fault
 
@@ -65,14 +66,9 @@ class Story:
         self._settled: frozenset[str] = (
             frozenset()
         )  # keys of events that want a cordon, and a turn ended well with them
-        self._said: dict[str, object] = {}
+        self._said = Said()
         self._failing = False
         self._ours: str = ""  # ids of the events for which the node was cordoned when we last looked
-
-    def _new(self, subject: str, value: object) -> bool:
-        changed = self._said.get(subject) != value
-        self._said[subject] = value
-        return changed
 
     def acting(self, known: Known, view: NodeView, turn: Turn, utc: datetime) -> None:
         """Say what was heard, and the turn in one sentence, before it is carried out."""
@@ -91,7 +87,7 @@ class Story:
             case Cordon() | Drain():
                 ids = [event.id for event in plan.mark.events if event.cordons]
                 # A failure has been told, and that it is tried again goes without saying; so does a mark brought up to date.
-                if self._new("wanted", tuple(ids)) or not (self._failing or view.unschedulable):
+                if self._said.is_new("wanted", tuple(ids)) or not (self._failing or view.unschedulable):
                     self._log.info("node.cordon_wanted", **facts, event_id=ids, already=bool(view.unschedulable))
             case Notify():
                 self._log.info("node.mark_wanted", **facts, event_id=[event.id for event in plan.mark.events])
@@ -123,14 +119,14 @@ class Story:
         self._progress.told(turn, own, view.name, utc=utc, instant=instant)
         self.confirmed(known, view, plan, instant)
         waits = plan.waiting_for if isinstance(plan, Cordon) and view.unschedulable else None
-        if waits and self._new("waiting", waits):
+        if waits and self._said.is_new("waiting", waits):
             self._log.info("node.release_waiting", node=view.name, because=waits)
         if view.unschedulable or not isinstance(plan, (Cordon, Drain)):
             self._settled = frozenset(event_key(event.id) for event in own if self._cordons(event, utc))
         self._tell_end(plan, view)
         cordoned = bool(view.unschedulable) if view.full else None
         state = (plan_name(plan), cordoned, tuple(hold.who for hold in turn.holds))
-        if cordoned is not None and self._new("state", state):
+        if cordoned is not None and self._said.is_new("state", state):
             self._log.info("node.reconciled", node=view.name, plan=state[0], cordoned=cordoned, holds=list(state[2]))
         present = {event_key(event.id) for event in own}
         self._told = {key for key in self._told if key[0] in present}
@@ -202,13 +198,13 @@ class Story:
         """Say that a turn failed: at first, and now and then while it goes on."""
         self._failing = True
         if not isinstance(error, ClusterError):
-            if self._new("fault", repr(error)) or failures % SAY_AGAIN == 0:
+            if self._said.is_new("fault", repr(error)) or failures % SAY_AGAIN == 0:
                 say_fault(self._log, "loop", error)
         elif isinstance(error, NodeMissing):
-            if self._new("missing", "yes"):
+            if self._said.is_new("missing", "yes"):
                 self._log.warning("node.missing", node=node, error=str(error))
         elif isinstance(error, ClusterRefused):
-            if self._new("refused", str(error)) or failures % SAY_AGAIN == 0:
+            if self._said.is_new("refused", str(error)) or failures % SAY_AGAIN == 0:
                 self._log.error("node.refused", node=node, error=str(error))
         elif isinstance(error, ClusterConflict):
             if failures == 1 or failures % SAY_AGAIN == 0:
@@ -219,12 +215,12 @@ class Story:
     def _recovered(self, node: str) -> None:
         if self._failing:
             self._failing = False
-            self._said.pop("missing", None)
-            self._said.pop("refused", None)
+            self._said.forget("missing")
+            self._said.forget("refused")
             self._log.info("cluster.recovered", node=node)
 
     def refused(self, group: Group, refusal: Refusal, error: ClusterRefused) -> None:
         """Say once what admission refused and what is left out for it."""
         left_out = "everything" if refusal.everything else "labels" if refusal.labels else sorted(refusal.keys)
-        if self._new(f"refusal-{group}", left_out):
+        if self._said.is_new(f"refusal-{group}", left_out):
             self._log.error("labels.refused", group=group, left_out=left_out, error=error.message[:256])

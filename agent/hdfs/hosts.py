@@ -39,7 +39,9 @@ class HostsFile:
     def __init__(self, path: Path) -> None:
         """Write nothing yet."""
         self.path, self._memory = path, path.with_name(f"{path.name}.events")
-        clear_halves(path)
+        self._previous = path.with_name(f"{path.name}.prev")
+        for each in (path, self._memory, self._previous):
+            clear_halves(each)
 
     def read(self) -> tuple[HostEntry, ...]:
         """Return what it says; nothing where it is not there.
@@ -61,7 +63,7 @@ class HostsFile:
         if read_hosts(text) != kept:
             raise Told(f"{self.path}: would not read back as it was meant; not written")
         if (before := self._text(self.path)) is not None:
-            write_whole(self.path.with_name(f"{self.path.name}.prev"), before.encode(), 0o644)
+            write_whole(self._previous, before.encode(), 0o644)
         write_whole(self.path, text.encode(), 0o644)
 
     def begun(self) -> Begun:

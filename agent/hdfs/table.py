@@ -23,7 +23,9 @@ class TableWriter:
         """Prepare to write; what stands there already counts."""
         self._path, self._form, self._own, self._overrides, self._log = path, form, tuple(own), overrides, log
         self._said: tuple[str, ...] = ()
-        clear_halves(path)
+        self._previous = path.with_name(f"{path.name}.prev")
+        for each in (path, self._previous):
+            clear_halves(each)
         self.rows = 0  # of the table as it stands
 
     def write(self, hosts: Iterable[RackedHost]) -> bool:
@@ -43,7 +45,7 @@ class TableWriter:
         if text == before or not table.rows:
             return False
         if read_table(before, self._form.depth) is not None:
-            write_whole(self._path.with_name(f"{self._path.name}.prev"), before.encode(), 0o644)
+            write_whole(self._previous, before.encode(), 0o644)
         write_whole(self._path, text.encode(), 0o644)
         self._log.info("hdfs.table_written", rows=len(table.rows), depth=self._form.depth)
         return True
