@@ -19,6 +19,7 @@ from tests.controlplane.installed import BASE, wait_for_right
 from tests.controlplane.nodes import NodeActor
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.shared import shared_cluster
+from tests.not_here import not_here
 
 SMALL = ("etcd", "kube-apiserver", "kubectl")
 WHOLE = ("kube-scheduler", "kube-controller-manager")
@@ -51,10 +52,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def need(config: pytest.Config, fixture: str) -> None:
     """Without Go, and without the programs, fail in CI and skip elsewhere."""
     reason = config.stash[MISSING].get(fixture)
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
     if reason:
-        pytest.skip(reason)
+        not_here(reason)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,18 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cached import made
 from tests.foreign.packages import CACHE, NotThere, unpacked
 
 SUITE = "bookworm"
-PACKAGES = [
+PLAIN = [
     "base-files",
     "base-passwd",
     "bash",
-    "cloud-init",
     "coreutils",
     "dash",
     "debianutils",
@@ -24,19 +23,15 @@ PACKAGES = [
     "gzip",
     "hostname",
     "init-system-helpers",
-    "iproute2",
     "libc-bin",
     "mawk",
-    "mount",
-    "netbase",
     "passwd",
     "python3",
     "sed",
-    "systemd",
-    "systemd-sysv",
     "tar",
     "util-linux",
-]
+]  # a system that can run Python, and no more
+PACKAGES = sorted([*PLAIN, "cloud-init", "iproute2", "mount", "netbase", "systemd", "systemd-sysv"])
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 MINUTES = 15  # it takes one or two on an idle machine
 MAKER = ("mmdebstrap",)
@@ -57,17 +52,7 @@ def debian_root(packages: Sequence[str] = PACKAGES) -> Path:
     command = ["mmdebstrap", "--mode=root", "--variant=custom", f"--include={','.join(packages)}", *options]
     command += ["--dpkgopt=force-unsafe-io", "--format=directory", SUITE]
     there = CACHE / f"{SUITE}-{hashlib.sha256(' '.join(command).encode()).hexdigest()[:12]}"
-    if not there.exists():
-        making = there.with_suffix(f".{os.getpid()}")
-        try:
-            _make([*command, str(making), str(_sources())])
-            making.replace(there)
-        except OSError:
-            if not there.exists():  # another test process was not first
-                raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return there
+    return made(there, lambda folder: _make([*command, str(folder), str(_sources())]))
 
 
 def _make(command: list[str]) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.cached import made
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "foreign"
 TRIES, REST = 3, 5.0  # and seconds between them
 CLOUD_INIT = ("cloud-init", "python3-configobj", "python3-six")
@@ -29,20 +31,14 @@ def unpacked(*names: str) -> Path:
         for program in ("apt-get", "dpkg"):
             if not shutil.which(program):
                 raise NotThere(f"{program} is missing: {names[0]} is tried on Debian and Ubuntu only")
-        making = there.with_suffix(f".{os.getpid()}")
-        making.mkdir(parents=True, exist_ok=True)
-        try:
-            _download(names, making)
-            for package in sorted(making.glob("*.deb")):
-                subprocess.run(["dpkg", "-x", package, making], check=True, capture_output=True)
-                package.unlink()
-            making.replace(there)
-        except OSError:
-            if not there.exists():  # another test process was not first
-                raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return there
+    return made(there, lambda folder: _unpack(names, folder))
+
+
+def _unpack(names: tuple[str, ...], folder: Path) -> None:
+    _download(names, folder)
+    for package in sorted(folder.glob("*.deb")):
+        subprocess.run(["dpkg", "-x", package, folder], check=True, capture_output=True)
+        package.unlink()
 
 
 def _download(names: tuple[str, ...], folder: Path) -> None:

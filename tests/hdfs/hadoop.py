@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.cached import made
+
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "hadoop"
 TRIES, REST = 3, 5.0  # of a hundred megabytes from the internet, and seconds between them
@@ -35,22 +37,6 @@ def classpath() -> str:
 
 def digest(*files: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-
-
-def made(there: Path, make) -> Path:
-    """Make a folder once, whole or not at all, whoever else makes it at the same time."""
-    if not there.exists():
-        making = there.with_name(f"{there.name}.{os.getpid()}")
-        making.mkdir(parents=True, exist_ok=True)
-        try:
-            make(making)
-            making.replace(there)
-        except OSError:
-            if not there.exists():
-                raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return there
 
 
 def fetch(folder: Path) -> None:
