@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from agent.core.rack_table import network_of
 from agent.core.racks import host_of
 from agent.daemon.partners import access, imds_client
 from agent.daemon.probes import Probes
+from agent.daemon.watch import Stopped, heed_signals
 from agent.hdfs.hosts import HostsFile, HostsWriter
 from agent.hdfs.metrics import SyncMetrics
 from agent.hdfs.refresh import read_command, refresh
@@ -28,7 +28,6 @@ from agent.told import Told
 
 if TYPE_CHECKING:
     import argparse
-    from types import FrameType
 
     from agent.clients.cluster import Cluster
     from agent.core.instance import Instance
@@ -39,10 +38,6 @@ if TYPE_CHECKING:
 # A term shorter than a minute could end between two looks; Hadoop itself takes any factor above 0.
 BOUNDS = (("share", 1, 100), ("factor", 1, 100), ("maintenance-lasts", 60, 86_400))
 STUCK = 300.0  # seconds without a turn: a refresh has one minute, an answer of the NameNode some seconds
-
-
-class Stopped(BaseException):
-    """A signal asked us to leave; the files stay."""
 
 
 def hdfs_sync(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -61,8 +56,7 @@ def hdfs_sync(settings: Settings, arguments: argparse.Namespace) -> int:
             source.look()
         sync.once()
         return 0
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    heed_signals()
     with contextlib.suppress(Stopped), _probes(arguments.probes, sync):
         sync.run()
     return 0
@@ -186,7 +180,3 @@ def racked(instance: Instance) -> RackedHost:
     if found is None:
         raise Told("IMDS names neither an address nor a name of this VM")
     return found
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stopped

@@ -12,16 +12,23 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from agent.core.datanodes import DECOMMISSIONED, DECOMMISSIONING, ENTERING, IN_MAINTENANCE, IN_SERVICE
 from agent.core.document import DocumentError, read_json
 from agent.core.rack_table import bits_of, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from agent.core.document import Place
 
 State = Literal["NORMAL", "IN_MAINTENANCE", "DECOMMISSIONED"]
 
+# What a NameNode calls a DataNode that it has as the file says.
+MEANT: Mapping[State, tuple[str, ...]] = {
+    "NORMAL": (IN_SERVICE,),
+    "IN_MAINTENANCE": (ENTERING, IN_MAINTENANCE),
+    "DECOMMISSIONED": (DECOMMISSIONING, DECOMMISSIONED),
+}
 _FIELDS = ("hostName", "port", "upgradeDomain", "adminState", "maintenanceExpireTimeInMS")
 _PORTS = 65_536
 
@@ -41,6 +48,11 @@ class HostEntry:
     upgrade_domain: str | None = None
     state: State = "NORMAL"
     until: int | None = None
+
+
+def is_over(entry: HostEntry, now: float) -> bool:
+    """Return whether an entry's maintenance has ended by itself; `now` in milliseconds since 1970."""
+    return entry.state == "IN_MAINTENANCE" and entry.until is not None and entry.until <= now
 
 
 def read_hosts(text: str) -> tuple[HostEntry, ...]:

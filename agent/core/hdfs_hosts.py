@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from agent.core.datanodes import DECOMMISSIONED, DECOMMISSIONING, ENTERING, IN_MAINTENANCE, IN_SERVICE
-from agent.core.dfs_hosts import HostEntry
+from agent.core.dfs_hosts import MEANT, HostEntry, is_over
 from agent.core.hdfs_stops import Begun, begun_of, stopping
 from agent.core.rack_table import bits_of, canonical, network_of, within
 from agent.core.upgrade_domains import Kind, telling_kind, upgrade_domain
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 
 _FOR_GOOD = ("Preempt", "Terminate")  # the VM goes: too short to copy all, but nothing new is written there
 _MILLISECONDS = 1000
-_MEANT: Mapping[State, tuple[str, ...]] = {
-    "NORMAL": (IN_SERVICE,),
-    "IN_MAINTENANCE": (ENTERING, IN_MAINTENANCE),
-    "DECOMMISSIONED": (DECOMMISSIONING, DECOMMISSIONED),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +146,7 @@ def unheeded(entries: Iterable[HostEntry], datanodes: Iterable[DataNode]) -> tup
 
 
 def _heeds(datanode: DataNode, entry: HostEntry) -> bool:
-    return datanode.upgrade_domain == entry.upgrade_domain and datanode.state in _MEANT[entry.state]
+    return datanode.upgrade_domain == entry.upgrade_domain and datanode.state in MEANT[entry.state]
 
 
 def _blocked(known: HostsKnown) -> str | None:
@@ -264,8 +258,7 @@ def _others(known: HostsKnown, named: set[str], now: float) -> tuple[list[HostEn
 
 
 def _lapsed(entry: HostEntry, now: float) -> HostEntry:
-    over = entry.until is not None and entry.until <= now * _MILLISECONDS
-    return replace(entry, state="NORMAL", until=None) if over else entry
+    return replace(entry, state="NORMAL", until=None) if is_over(entry, now * _MILLISECONDS) else entry
 
 
 def _may_leave(wishes: Mapping[str, _Wish], share: int, fixed: list[HostEntry]) -> tuple[list[str], list[str]]:

@@ -34,6 +34,12 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped
 
 
+def heed_signals() -> None:
+    """Raise Stopped in the main thread from now on when a signal asks us to leave."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+
+
 def new_board(settings: Settings, now: float, *, loop_at_most: float, needed: tuple[str, ...]) -> Board:
     """Return an empty board with the longest silence that each loop may keep.
 
@@ -114,8 +120,7 @@ class Watch:
     @contextmanager
     def until_stopped(self, **said: Any) -> Iterator[None]:
         """Let a signal end the block, and say so; then give back the ports."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stop)
+        heed_signals()
         try:
             yield
         except Stopped:

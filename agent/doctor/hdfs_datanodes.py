@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.core import datanodes
+from agent.core.dfs_hosts import MEANT, is_over
 from agent.doctor.finding import Finding
-from agent.doctor.hdfs_hosts import entries_of, is_over, named
+from agent.doctor.hdfs_hosts import entries_of, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 NOT_ASKED = "give --namenode, such as http://127.0.0.1:9870; of a pair both, since each has its own racks"
 CHECKS = ("racks of datanodes", "unknown datanodes", "hosts file in force")
 _REFRESH = "hdfs dfsadmin -refreshNodes"
-_STATES = {
-    "NORMAL": (datanodes.IN_SERVICE,),
-    "IN_MAINTENANCE": (datanodes.IN_MAINTENANCE, datanodes.ENTERING),
-    "DECOMMISSIONED": (datanodes.DECOMMISSIONED, datanodes.DECOMMISSIONING),
-}
 
 
 def asked(hadoop: Hadoop) -> Iterator[Finding]:
@@ -150,7 +145,7 @@ def _differences(node: DataNode, entry: HostEntry, now: int) -> Iterable[str]:
     if node.upgrade_domain != entry.upgrade_domain:
         yield f"{_name(node)} in upgrade domain {node.upgrade_domain or 'none'}, not {entry.upgrade_domain or 'none'}"
     state = "NORMAL" if is_over(entry, now) else entry.state
-    if node.state not in _STATES[state]:
+    if node.state not in MEANT[state]:
         yield f"{_name(node)} {node.state}, not {state}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.core.dfs_hosts import read_hosts
+from agent.core.dfs_hosts import is_over, read_hosts
 from agent.core.document import DocumentError
 from agent.doctor.finding import Finding
 from agent.doctor.hadoop import HOSTS
@@ -76,11 +76,6 @@ def _json_hosts(hadoop: Hadoop, said: partial[Finding]) -> Finding:
         advice = f"{short(COMBINED)} does not read it: use adminState"
         return said(verdict="warn", found=f"{found}; {EXCLUDE} is set", advice=advice)
     return said(verdict="ok", found=found)
-
-
-def is_over(entry: HostEntry, now: int) -> bool:
-    """Return whether an entry's maintenance has ended by itself; `now` in milliseconds since 1970."""
-    return entry.state == "IN_MAINTENANCE" and entry.until is not None and entry.until <= now
 
 
 def entries_of(hadoop: Hadoop) -> tuple[HostEntry, ...] | None:
