@@ -11,6 +11,7 @@ from agent.boot.facts_env import facts_env
 from agent.core.instance import Instance
 from tests.boot.systemd_env import read_environment
 from tests.core.builders import instance
+from tests.not_here import not_here
 
 SHELLS = ("sh", "dash", "bash")
 HOSTILE = [
@@ -23,7 +24,7 @@ def sourced(shell: str, folder, text: str) -> dict[str, str]:
     """Source the file in an empty folder and return what the shell then has."""
     path = shutil.which(shell)
     if path is None:
-        pytest.skip(f"{shell} is missing (Debian, Ubuntu: apt-get install {shell})")
+        not_here(f"{shell} is missing (Debian, Ubuntu: apt-get install {shell})")
     (folder / "facts.env").write_text(text)
     script = "set -eu; . ./facts.env; set -a; . ./facts.env; env -0"
     done = subprocess.run(

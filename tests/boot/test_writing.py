@@ -10,6 +10,7 @@ import pytest
 from agent.emulator import Emulator
 from tests.boot.vm import DEFAULT, FACTS, INSTANCE, STATUS, files, first_boot, kubeadm_vm, put, state, status
 from tests.cli.running import environment
+from tests.not_here import not_here
 
 GIVEN = ("--rack-table=/etc/imds-agent/racks", "--custom-data=/var/custom")
 RACKS, CUSTOM = "etc/imds-agent/racks", "var/custom"
@@ -64,7 +65,7 @@ def test_killed_at_any_moment_each_file_is_old_or_new_and_the_next_run_makes_it_
 def in_a_namespace(root, mounts: str, imds, *arguments) -> None:
     """Run it where some folders are mounted otherwise; as root of a user namespace where this is no root."""
     if shutil.which("unshare") is None:
-        pytest.skip("unshare is missing (Debian, Ubuntu: apt-get install util-linux)")
+        not_here("unshare is missing (Debian, Ubuntu: apt-get install util-linux)")
     command = f'{mounts}\nexec "$@"'
     program = [sys.executable, "-m", "agent", "first-boot", f"--root={root}", f"--imds-url={imds.url}", *arguments]
     kind = "-m" if os.geteuid() == 0 else "-Urm"
@@ -77,7 +78,7 @@ def in_a_namespace(root, mounts: str, imds, *arguments) -> None:
         check=False,
     )
     if done.returncode != 0 and done.stderr.startswith("unshare:") and "CI" not in os.environ:
-        pytest.skip(f"{done.stderr.strip()} (user namespaces must be allowed)")
+        not_here(f"{done.stderr.strip()} (user namespaces must be allowed)")
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.not_here import not_here
 from tests.promises.agents import ROOT, wait_until
 
 SYSTEMD = "/lib/systemd/systemd"
@@ -91,7 +90,7 @@ def booted(folder: Path, etc: Mapping[str, str], opt: Mapping[str, bytes] | None
     """
     missing = [name for name in ("unshare", "nsenter", SYSTEMD) if shutil.which(name) is None]
     if os.geteuid() != 0 or missing:
-        pytest.skip(f"needs root and {', '.join(missing) or 'namespaces'}: apt-get install systemd util-linux")
+        not_here(f"needs root and {', '.join(missing) or 'namespaces'}: apt-get install systemd util-linux")
     _lay(folder, etc, opt or {})
     boot = ["unshare", "-mpfui", "--mount-proc", "bash", "-c", BOOT]
     with (folder / "boot.log").open("w") as log:
@@ -107,7 +106,7 @@ def booted(folder: Path, etc: Mapping[str, str], opt: Mapping[str, bytes] | None
 def _first(process: subprocess.Popen, folder: Path) -> int:
     def up() -> int | None:
         if process.poll() is not None:
-            pytest.skip(f"this machine cannot boot systemd in namespaces: {(folder / 'boot.log').read_text()[-300:]}")
+            not_here(f"this machine cannot boot systemd in namespaces: {(folder / 'boot.log').read_text()[-300:]}")
         found = _children(process.pid)
         return (
             found[0]

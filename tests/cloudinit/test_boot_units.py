@@ -1,14 +1,12 @@
 """The units of an image: systemd understands them, they are hardened, and they come in time for kubelet."""
 
 import re
-import shutil
-import subprocess
 
 import pytest
 
 from agent.cli import _parser
 from tests.cli.running import ROOT
-from tests.not_here import not_here
+from tests.cloudinit.units import analyzed
 
 UNITS = ROOT / "cloudinit" / "units"
 NAMES = ("imds-agent-every-boot.service", "imds-agent-first-boot.service")
@@ -21,16 +19,6 @@ def values(name, key):
     return [
         word for line in re.findall(rf"^{key}=(.*)$", (UNITS / name).read_text(), re.MULTILINE) for word in line.split()
     ]
-
-
-def analyzed(*arguments):
-    if shutil.which("systemd-analyze") is None:
-        not_here("needs systemd-analyze: apt-get install systemd")
-    done = subprocess.run(
-        ["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

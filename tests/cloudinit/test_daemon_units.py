@@ -1,14 +1,13 @@
 """The daemon's units: systemd understands them, they are hardened, and what they start is what the program knows."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from agent.cli import _parser
 from agent.settings import ALSO, FIELDS, variable
+from tests.cloudinit.units import analyzed
 
 UNITS = Path(__file__).resolve().parents[2] / "cloudinit" / "units"
 DAEMONS = ("imds-agent.service", "imds-agent-host.service")
@@ -24,19 +23,9 @@ def lines(name: str, key: str) -> list[str]:
 @pytest.fixture
 def copies(tmp_path):
     """The units with a program that is there."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("needs systemd-analyze: apt-get install systemd")
     for name in DAEMONS:
         (tmp_path / name).write_text((UNITS / name).read_text().replace(PROGRAM, "/bin/true"))
     return tmp_path
-
-
-def analyzed(*arguments: object) -> str:
-    done = subprocess.run(
-        ["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", DAEMONS)

@@ -13,6 +13,7 @@ from tests.controlplane.golang import BuildError, go_command
 from tests.controlplane.process import Process, StartError
 from tests.controlplane.progress import Progress
 from tests.controlplane.warden import Warden
+from tests.not_here import not_here
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,7 @@ def go() -> Path:
     try:
         return go_command("this test")
     except BuildError as error:
-        pytest.skip(str(error))
+        not_here(str(error))
 
 
 def test_without_go_one_line_says_what_is_needed_and_where_to_get_it():

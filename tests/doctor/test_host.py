@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from agent.doctor.host import read_host, route_to, table
 from tests.cli.running import PATIENCE, ROOT
+from tests.not_here import not_here
 
 AZURE = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0100E00A\t0003\t0\t0\t100\t00000000\t0\t0\t0
@@ -76,7 +75,7 @@ def in_a_network(*commands: str, look: str = LOOK) -> dict:
     """Read the host in a network of its own, made by these commands of `ip`."""
     for program in ("unshare", "ip"):
         if not shutil.which(program):
-            pytest.skip(f"{program} is missing (Debian, Ubuntu: apt-get install util-linux iproute2)")
+            not_here(f"{program} is missing (Debian, Ubuntu: apt-get install util-linux iproute2)")
     script = "\n".join(["set -e", *(f"ip {command}" for command in commands), f'exec {sys.executable} -c "$LOOK"'])
     done = subprocess.run(
         ["unshare", "-Urn", "sh", "-c", script],
@@ -87,7 +86,7 @@ def in_a_network(*commands: str, look: str = LOOK) -> dict:
         check=False,
     )
     if done.returncode != 0 and done.stderr.startswith("unshare:") and "CI" not in os.environ:
-        pytest.skip("no user namespaces here (sysctl kernel.unprivileged_userns_clone=1)")
+        not_here("no user namespaces here (sysctl kernel.unprivileged_userns_clone=1)")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 import uuid
 from xml.etree import ElementTree as ET
@@ -18,8 +16,8 @@ from agent.clients.cluster_nodes import list_nodes, say_hdfs
 from agent.hdfs.metrics import SyncMetrics
 from agent.hdfs.refresh import read_command
 from tests.cli.running import ROOT
+from tests.cloudinit.units import analyzed
 from tests.controlplane.kubeconfig import write_kubeconfig
-from tests.not_here import not_here
 from tests.promises.agents import DOMAIN, annotations, wait_until
 
 WORD = '{"events":["E1"],"state":"asked","v":1}'
@@ -128,12 +126,9 @@ def test_the_unit_is_one_that_systemd_takes_and_its_command_is_ours(tmp_path):
     text = UNIT.read_text().replace("\\\n", " ")
     line = next(line for line in text.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
     assert _parser().parse_args(shlex.split(line)[1:]).source == "agents"
-    if not shutil.which("systemd-analyze"):
-        not_here("systemd-analyze is missing (Debian, Ubuntu: apt-get install systemd)")
     copy = tmp_path / UNIT.name
     copy.write_text(text.replace("/usr/local/bin/imds-agent", sys.executable).replace("User=hdfs", "User=root"))
-    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    analyzed("verify", copy)
 
 
 def test_every_metric_of_hdfs_sync_is_in_the_docs_and_no_other():
