@@ -165,7 +165,7 @@ def wheels() -> Path:
 def main_file() -> bytes:
     """Return what the interpreter runs."""
     sys.path.insert(0, str(ROOT))
-    from agent.cli import SUBS  # noqa: PLC0415 - the path comes first
+    from agent.sub_commands import SUBS  # noqa: PLC0415 - the path comes first
 
     others = sorted({*(sub.name for sub in SUBS), "emulate"} - COMMANDS.keys())
     return MAIN.format(carried=sorted(COMMANDS), others=others).encode()

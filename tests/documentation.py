@@ -4,7 +4,8 @@ import ast
 import re
 from pathlib import Path
 
-from agent.settings import FIELDS, default_text, flag, variable
+from agent.settings import FIELDS, flag, variable
+from agent.settings_sources import default_text
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

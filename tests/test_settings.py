@@ -13,7 +13,8 @@ from agent.core.policy import DEFAULT_RULES, Rule
 from agent.core.tags import explain_tag
 from agent.core.taints import TaintRules
 from agent.kinds import Kind
-from agent.settings import FIELDS, Settings, SettingsError, add_flags, flag, own_node, read_settings, variable
+from agent.settings import FIELDS, Settings, SettingsError, flag, own_node, variable
+from agent.settings_sources import add_flags, read_settings
 from tests.core.builders import instance
 
 # One value of each setting that is not its default: as text, as the file has it, and what it means.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import SUBS
 from agent.emulator import Emulator
+from agent.sub_commands import SUBS
 from tests.boot.vm import DEFAULT, FACTS, INSTANCE, STATUS, UNIT, files, kubeadm_vm, put
 from tests.cli.running import ROOT
 from tests.not_here import not_here

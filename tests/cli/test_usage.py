@@ -8,9 +8,9 @@ import time
 import pytest
 
 from agent import __version__
-from agent.cli import SUBS
 from agent.emulator import Emulator
 from agent.settings import TOPICS
+from agent.sub_commands import SUBS
 from tests.cli.running import command, environment, imds_agent, refused
 
 NAMES = [*(sub.name for sub in SUBS), "emulate"]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent.cli import _parser
-from agent.settings import ALSO, FIELDS, variable
+from agent.settings import FIELDS, variable
+from agent.settings_sources import ALSO
 from tests.cloudinit.units import analyzed
 
 UNITS = Path(__file__).resolve().parents[2] / "cloudinit" / "units"

@@ -6,7 +6,8 @@ from agent.core.events import EVENT_TYPES
 from agent.core.policy import OTHER, Do
 from agent.kinds import ADDRESS, AUTO, NAMES, PAIRS, PERIOD, SCOPE, SECONDS, SIZE, SWITCH, URL, Kind
 from agent.policies import KEYS, POLICY, SOURCES
-from agent.settings import FIELDS, default_text
+from agent.settings import FIELDS
+from agent.settings_sources import default_text
 
 # What the pod says itself, what the chart needs for it, and what is about VMs without Kubernetes.
 CHARTS_OWN = {"node_name", "pod_name", "namespace", "kubeconfig", "context", "switch_file", "probe_address"} | {

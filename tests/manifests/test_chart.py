@@ -13,7 +13,8 @@ import agent
 from agent.core.labels import DOMAIN
 from agent.doctor.examine import _wanted
 from agent.doctor.kubernetes import ZONAL
-from agent.settings import FIELDS, Settings, default_text
+from agent.settings import FIELDS, Settings
+from agent.settings_sources import default_text
 from tests.controlplane.installed import BASE
 from tests.manifests.helm import CHART, HelmRefused, run_helm, template
 from tests.manifests.render import MANIFESTS, VALUES, described, made

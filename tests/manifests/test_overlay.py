@@ -11,7 +11,8 @@ import yaml
 from agent.clients.cluster import Access, Cluster
 from agent.clients.cluster_taints import write_taints
 from agent.core.taints import TaintRules
-from agent.settings import Settings, add_flags, read_settings
+from agent.settings import Settings
+from agent.settings_sources import add_flags, read_settings
 from tests.controlplane.installed import BASE, POLICY
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import MERGE

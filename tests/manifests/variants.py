@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from agent.settings import Settings, add_flags, read_settings
+from agent.settings import Settings
+from agent.settings_sources import add_flags, read_settings
 from tests.manifests.helm import CHART, template
 from tests.manifests.render import DELETE, DRAIN
 
