@@ -12,7 +12,7 @@ IMAGE ?= imds-agent:$(VERSION)
 help:
 	@echo "make demo   the agent at work on a real control plane, in this terminal (KEEP=1 leaves it running)"
 	@echo "make test   all tests, against the same real parts"
-	@echo "make check  format, lint, types, import contracts      make bench   measurements (QUICK=1: minutes)"
+	@echo "make check  format, lint (Dockerfile too), types, import contracts      make bench   measurements (QUICK=1: minutes)"
 	@echo "make bundle dist/imds-agent.pyz: first boot in one archive for a VM's own Python"
 	@echo "make release all files of a release into dist/release, from the commit; make image: BUILDER=buildah IMAGE=NAME BASE=PINNED"
 	@echo "make stress long runs of the tests that look for rare faults"
@@ -29,6 +29,7 @@ test: setup
 
 check: setup
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/hadolint --failure-threshold style $$(git ls-files --cached --others --exclude-standard '*Dockerfile*' '*Containerfile*')
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
