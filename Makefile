@@ -24,7 +24,7 @@ demo: setup
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
 
 test: setup
-	@$(BIN)/python -m tests.controlplane.build && $(BIN)/python -m tests.monitoring.programs
+	@$(BIN)/python -m tests.controlplane.build && $(BIN)/python -m tests.monitoring.programs && $(BIN)/python -m tests.manifests.scored
 	@$(BIN)/python -m pytest -q -n $(PARALLEL) --dist loadfile --cov --cov-report= && $(BIN)/python -m coverage report --include='agent/core/*' --fail-under=100
 
 check: setup

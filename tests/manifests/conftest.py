@@ -1,9 +1,17 @@
-"""Helm, where tests of the chart ask for it."""
+"""Helm and kube-score, where tests of the manifests ask for them."""
+
+from pathlib import Path
 
 import pytest
 
+from tests.built import build_used, needed
 from tests.manifests.helm import NoHelm, helm
+from tests.manifests.scored import KUBE_SCORE
 from tests.not_here import not_here
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    build_used(session, KUBE_SCORE)
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +21,8 @@ def charted() -> None:
         helm()
     except NoHelm as reason:
         not_here(reason)
+
+
+@pytest.fixture(scope="session")
+def kube_score(pytestconfig: pytest.Config) -> Path:
+    return needed(pytestconfig, KUBE_SCORE, "kube-score")
