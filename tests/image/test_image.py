@@ -1,4 +1,4 @@
-"""The image, built from our Dockerfile on a base of Debian's Python, and run as kubelet would run it."""
+"""The image, built from our Dockerfile on a base of Debian's Python and one like the official, and run as kubelet would run it."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from agent import __version__
 from agent.emulator import Emulator
 from tests.bench.idle import status
 from tests.foreign.packages import NotThere
+from tests.image.bases import build_debian, build_like_official
 from tests.image.container import ContainedAgent, Containers
 from tests.image.workshop import MINUTES, ROOT, Workshop
 from tests.not_here import not_here
@@ -28,13 +29,13 @@ FROM_BYTECODE, FROM_SOURCE = (
 )
 
 
-@pytest.fixture(scope="module")
-def containers(tmp_path_factory):
+@pytest.fixture(scope="module", params=[build_debian, build_like_official], ids=["debian", "like-official"])
+def containers(tmp_path_factory, request):
     """Containers of the image, with nothing in it that could be run but Python."""
     folder = tmp_path_factory.mktemp("image")
     try:
         workshop = Workshop(folder)
-        workshop.build_base("localhost/base")
+        request.param(workshop, "localhost/base")
     except NotThere as error:
         not_here(str(error))
     given = {"BASE": "localhost/base", "VERSION": __version__, "REVISION": "0123abc"}
@@ -49,7 +50,10 @@ def containers(tmp_path_factory):
 def without_programs(files: Path) -> int:
     """Delete all programs but Python, shells first of all; returns how many."""
     others = [
-        path for folder in ("usr/bin", "usr/sbin") for path in (files / folder).iterdir() if "python" not in path.name
+        path
+        for folder in ("usr/bin", "usr/sbin", "usr/local/bin")
+        for path in (files / folder).iterdir()
+        if "python" not in path.name
     ]
     for path in others:
         path.unlink()
@@ -91,7 +95,7 @@ def test_it_carries_its_bill_of_materials(containers):
 
 def test_all_its_bytecode_counts_whatever_the_time_of_its_sources(containers):
     """A copied layer changes times; bytecode that looks at them would be compiled again at each start."""
-    found = [*containers.files.glob("opt/venv/lib/**/*.pyc"), *containers.files.glob("usr/lib/python3.*/*/*.pyc")]
+    found = [*containers.files.glob("opt/venv/lib/**/*.pyc"), *containers.files.glob("usr/**/python3.*/*/*.pyc")]
     assert len(found) > 500
     timed = [path for path in found if "dist-packages" not in path.parts and not unchecked(path)]
     assert timed == []

@@ -1,7 +1,7 @@
-"""What builds and runs images: buildah and crun of the machine, else Debian's unpacked into the cache; a base made of Debian.
+"""What builds and runs images: buildah and crun of the machine, else Debian's unpacked into the cache.
 
 The programs run in mount namespaces of their own, with the libraries of those packages laid over the machine's. So nothing
-is installed, and no mount is left. No registry is asked: the base comes from Debian, the wheels from the package index.
+is installed, and no mount is left. No registry is asked: bases are made here (`bases`), wheels come from the package index.
 """
 
 import os
@@ -10,20 +10,13 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from tests.cloudinit.debian import PLAIN, debian_root
 from tests.foreign.packages import NotThere, unpacked
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("buildah", "crun", "libassuan0", "libdevmapper1.02.1", "libgpgme11", "libseccomp2", "libyajl2")
-BASE_PACKAGES = sorted([*PLAIN, "python3-pip"])
 LIBRARIES = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH') or 'x86_64-linux-gnu'}"
 CERTIFICATES = os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
 MINUTES = 15  # for a build; it takes half a minute on an idle machine
-# As the official images have it: `python`, and a pip that installs.
-BASE_FILE = """FROM scratch
-COPY . /
-RUN ln -s python3 /usr/bin/python && rm /usr/lib/python3*/EXTERNALLY-MANAGED
-"""
 
 
 # crun refuses a machine with both kinds of cgroups, though it was told to leave them alone.
@@ -53,11 +46,11 @@ class Workshop:
             **os.environ,
             "BUILDAH_ISOLATION": "chroot",
             "CONTAINERS_CONF": os.devnull,
-            "CONTAINERS_STORAGE_CONF": str(self._write("storage.conf", self._storage())),
-            "CONTAINERS_REGISTRIES_CONF": str(self._write("registries.conf", "unqualified-search-registries = []\n")),
+            "CONTAINERS_STORAGE_CONF": str(self.write("storage.conf", self._storage())),
+            "CONTAINERS_REGISTRIES_CONF": str(self.write("registries.conf", "unqualified-search-registries = []\n")),
         }
-        self.policy = self._write("policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}\n')
-        self.pip = self._write("pip.conf", pip_settings())
+        self.policy = self.write("policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}\n')
+        self.pip = self.write("pip.conf", pip_settings())
 
     def command(self, *arguments: object) -> list[str]:
         """Return a command that runs a program of ours in a mount namespace of its own."""
@@ -94,14 +87,6 @@ class Workshop:
         options = ["--signature-policy", self.policy, "--pull-never", "--network=host", *volumes, *arguments]
         self.run("buildah", "bud", *options, "--file", file, "--tag", name, context)
 
-    def build_base(self, name: str) -> None:
-        """Make the base of Debian's Python.
-
-        Raises:
-            NotThere: it cannot be made here; says how it can.
-        """
-        self.build(name, debian_root(BASE_PACKAGES), self._write("Basefile", BASE_FILE))
-
     def lay_out(self, name: str, folder: Path) -> None:
         """Copy an image's files into a folder, as a runtime would mount them."""
         script = 'c=$(buildah from --pull-never "$1"); cp -a "$(buildah mount "$c")" "$2"; buildah rm "$c"'
@@ -116,7 +101,8 @@ class Workshop:
             f'[storage]\ndriver = "{driver}"\ngraphroot = "{self.folder}/store"\nrunroot = "{self.folder}/store-run"\n'
         )
 
-    def _write(self, name: str, text: str) -> Path:
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the workshop's own."""
         path = self.folder / name
         path.write_text(text)
         return path
