@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 import uuid
+from functools import partial
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,12 +13,13 @@ import yaml
 from agent.cli import _parser
 from agent.clients.cluster import Access, Cluster
 from agent.clients.cluster_errors import ClusterRefused
-from agent.clients.cluster_nodes import list_nodes, say_hdfs
+from agent.clients.cluster_nodes import MANAGER, list_nodes, say_hdfs
 from agent.hdfs.metrics import SyncMetrics
 from agent.hdfs.refresh import read_command
 from tests.cli.running import ROOT
 from tests.cloudinit.units import analyzed
 from tests.controlplane.kubeconfig import write_kubeconfig
+from tests.controlplane.session import MERGE
 from tests.promises.agents import DOMAIN, annotations, wait_until
 
 WORD = '{"events":["E1"],"state":"asked","v":1}'
@@ -35,41 +37,105 @@ def thief(plane, tmp_path):
     cluster.close()
 
 
-def merge(cluster, node, body):
-    return cluster.merge(node.name, body, manager="thief")
+def merge(cluster, node, body, manager=MANAGER):
+    return cluster.merge(node.name, body, manager=manager)
 
 
+def apply(cluster, node, body, manager=MANAGER):
+    whole = {"apiVersion": "v1", "kind": "Node", **body}
+    whole["metadata"] = {"name": node.name, "uid": node.uid, **body.get("metadata", {})}
+    return cluster.apply(node.name, whole, manager=manager, force=True)
+
+
+def owning(manager, fields):
+    """A note that somebody owns these fields."""
+    return {"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}
+
+
+def annotated(key, text):
+    return {"metadata": {"annotations": {key: text}}}
+
+
+POOL = {"f:metadata": {"f:labels": {"f:pool": {}}}}
+CORDON = {"spec": {"unschedulable": True}}
+OTHERS, ALONE, NOTES = "annotations other than", "that one annotation", "who owns what else"
 ATTEMPTS = {
-    "another annotation": {"metadata": {"annotations": {f"{DOMAIN}/events": "{}"}}},
-    "an annotation of somebody else": {"metadata": {"annotations": {"example.com/a": "b"}}},
-    "take an annotation away": {"metadata": {"annotations": {"stands": None}}},
-    "a label": {"metadata": {"labels": {f"topology.{DOMAIN}/zone": "x"}}},
-    "a cordon": {"spec": {"unschedulable": True}},
-    "a taint": {"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}},
-    "a finalizer": {"metadata": {"finalizers": ["example.com/stay"]}},
+    "another annotation": (merge, annotated(f"{DOMAIN}/events", "{}"), OTHERS),
+    "an annotation of somebody else": (merge, annotated("example.com/a", "b"), OTHERS),
+    "take an annotation away": (merge, annotated("stands", None), OTHERS),
+    "a word that fills etcd": (apply, annotated(f"{DOMAIN}/hdfs", "x" * 4097), "at most 4096"),
+    "a label": (merge, {"metadata": {"labels": {f"topology.{DOMAIN}/zone": "x"}}}, "labels"),
+    "take a label away": (merge, {"metadata": {"labels": {"pool": None}}}, "labels"),
+    "a cordon": (merge, {"spec": {"unschedulable": None}}, "the spec may not change"),
+    "a taint": (merge, {"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}}, "the spec may not change"),
+    "a finalizer": (merge, {"metadata": {"finalizers": ["example.com/stay"]}}, "finalizers"),
+    "another field of the metadata": (merge, {"metadata": {"generateName": "x"}}, "other metadata"),
+    # An agent keeps a node cordoned as long as somebody else applies its cordon.
+    "hold a node's cordon": (apply, CORDON, ALONE),
+    "share a label": (apply, {"metadata": {"labels": {"pool": "blue"}}}, ALONE),
+    "the word by another verb": (merge, annotated(f"{DOMAIN}/hdfs", WORD), ALONE),
+    "the word as the agent": (partial(apply, manager="imds-agent-events"), annotated(f"{DOMAIN}/hdfs", WORD), ALONE),
+    # An agent takes away what it owns and wants no more; and what is refused then, its cordon goes with it.
+    "make others' labels the agent's": (merge, {"metadata": {"managedFields": [owning("imds-agent-events", POOL)]}}, NOTES),
+    "have nobody own anything": (merge, {"metadata": {"managedFields": [{}]}}, NOTES),
 }
 
 
-def test_it_says_how_far_a_datanode_has_come_and_changes_nothing_else_of_a_node(plane, node, thief):
+@pytest.fixture
+def pooled(plane, node, thief):
+    """A node with something foreign of each kind, and the policy in force."""
     plane.kubectl("annotate", "node", node.name, "stands=yes")
-    assert node.name in {each["metadata"]["name"] for each in list_nodes(thief).nodes}
+    plane.kubectl("label", "node", node.name, "pool=blue")
+    plane.kubectl("cordon", node.name)
 
     def refused() -> bool:  # a policy is in force a moment after it was applied
         try:
-            thief.merge(node.name, ATTEMPTS["a label"], manager="thief", dry_run=True)
+            thief.merge(node.name, {"metadata": {"labels": {"a": "b"}}}, manager=MANAGER, dry_run=True)
         except ClusterRefused:
             return True
         return False
 
     wait_until(refused, "the policy in force")
-    for what, body in ATTEMPTS.items():
-        with pytest.raises(ClusterRefused):
-            pytest.fail(f"{what}: {merge(thief, node, body)['metadata']}")
-    uid = node.get()["metadata"]["uid"]
-    say_hdfs(thief, node.name, uid, f"{DOMAIN}/hdfs", WORD)
-    assert annotations(node.get())[f"{DOMAIN}/hdfs"] == WORD
-    say_hdfs(thief, node.name, uid, f"{DOMAIN}/hdfs", None)
-    assert f"{DOMAIN}/hdfs" not in annotations(node.get())
+    return node
+
+
+@pytest.mark.parametrize(("send", "body", "words"), ATTEMPTS.values(), ids=ATTEMPTS)
+def test_nothing_of_a_node_can_be_changed_but_the_one_annotation(pooled, thief, send, body, words):
+    before = kept(pooled)
+    with pytest.raises(ClusterRefused, match=words):
+        send(thief, pooled, body)
+    assert kept(pooled) == before
+
+
+def kept(node):
+    """All of a node but its heartbeat."""
+    found = node.get()
+    notes = [note for note in found["metadata"]["managedFields"] if note.get("subresource") != "status"]
+    return found["spec"], {**found["metadata"], "managedFields": notes, "resourceVersion": ""}
+
+
+def test_it_says_how_far_a_datanode_has_come_and_takes_it_back(pooled, thief):
+    assert pooled.name in {each["metadata"]["name"] for each in list_nodes(thief).nodes}
+    for word in (WORD, WORD.replace("E1", "E2"), None):
+        say_hdfs(thief, pooled.name, pooled.uid, f"{DOMAIN}/hdfs", word)
+        assert annotations(pooled.get()).get(f"{DOMAIN}/hdfs") == word
+
+
+WRITTEN_BY_OTHERS = {
+    "somebody wrote the word by hand": [annotated(f"{DOMAIN}/hdfs", "by hand")],
+    "nobody owns anything any more": [{"metadata": {"managedFields": [{}]}}],
+    "nobody owns the word any more": [annotated(f"{DOMAIN}/hdfs", "by hand"), {"metadata": {"managedFields": [{}]}}],
+    "there is no annotation any more": [{"metadata": {"annotations": None}}],
+}
+
+
+@pytest.mark.parametrize("bodies", WRITTEN_BY_OTHERS.values(), ids=WRITTEN_BY_OTHERS)
+def test_the_word_is_said_whatever_others_did_to_the_node(plane, pooled, thief, bodies):
+    for body in bodies:
+        plane.admin.patch(pooled.path, body, MERGE)
+    for word in (WORD, WORD.replace("E1", "E2"), None, WORD):
+        say_hdfs(thief, pooled.name, pooled.uid, f"{DOMAIN}/hdfs", word)
+        assert annotations(pooled.get()).get(f"{DOMAIN}/hdfs") == word
 
 
 @pytest.mark.parametrize(
