@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 Mode = Literal["off", "own-user-events", "when-drained"]
 WaitsFor = Literal["nobody", "hdfs"]
 
+# Azure's cloud provider: a VM of a uniform scale set is named SET_NUMBER in events, any other one by its own name.
+_PROVIDER_ID = re.compile(
+    r"azure://.*/providers/Microsoft\.Compute(?:/virtualMachineScaleSets/([^/]+))?/virtualMachines/([^/]+)", re.IGNORECASE
+)
 _USER = "user"
 _ASKED_FOR = ("Reboot", "Redeploy")  # what a user asks for and then waits for; a deletion or eviction needs no help
 
@@ -58,6 +63,23 @@ class Verdict:
 def neighbours(documents: Iterable[Mapping[str, object]], domain: str) -> tuple[Neighbour, ...]:
     """Read the nodes, or their metadata, as the API server lists them; one that does not say which VM it is, is left out."""
     return tuple(found for each in documents if (found := _neighbour(each, domain)) is not None)
+
+
+def names_in(events: Iterable[ScheduledEvent]) -> frozenset[str]:
+    """Return how the VMs of events may be called, in lower case."""
+    return frozenset(name for event in events for each in event.resources for name in (each.casefold(), _vm_key(each)))
+
+
+def may_be(document: Mapping[str, object], vm: str) -> bool:
+    """Say whether a whole node may be this VM, by its providerID: unlike our annotation no agent's token can write that.
+
+    One that names no VM of Azure says nothing against it.
+    """
+    found = _PROVIDER_ID.fullmatch(str(_mapping(document.get("spec")).get("providerID") or ""))
+    if found is None:
+        return True
+    scale_set, name = found.groups()
+    return vm.casefold() == (f"{scale_set}_{name}" if scale_set else name).casefold()
 
 
 def verdict(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agent.clients.cluster_errors import ClusterError, ClusterRefused, ClusterUnavailable
 from agent.clients.cluster_leases import Leases, count_nodes, places_of
 from agent.clients.cluster_pods import budgets_in, pods_on
-from agent.core.approval import neighbours
+from agent.core.approval import may_be, names_in, neighbours
 from agent.core.budget import Watched, group_of, node_selector, places, watched
 from agent.core.known import Known, SeenNeighbours, SeenPlaces, SeenPods
 from agent.core.switch import Switch
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.clients.cluster import Cluster
     from agent.clients.switch_file import SwitchFile
     from agent.core.actions import Group
+    from agent.core.approval import Neighbour
     from agent.core.budget import Purpose
     from agent.core.drain import Attempt
     from agent.core.known import Look, Rules
@@ -194,7 +195,7 @@ class Looks:
 
     def _look_at_neighbours(self) -> None:
         try:
-            found = neighbours(self._cluster.nodes_metadata(), self._rules.labels.domain)
+            found = self._vouched(neighbours(self._cluster.nodes_metadata(), self._rules.labels.domain))
         except ClusterRefused as refusal:  # whom the event concerns besides us stays unknown: so nothing is approved
             found = ()
             if self.said.is_new("neighbours", "refused"):
@@ -202,3 +203,12 @@ class Looks:
         else:
             self.said.forget("neighbours")
         self._neighbours = SeenNeighbours(neighbours=found, at=self._clock.monotonic())
+
+    def _vouched(self, found: tuple[Neighbour, ...]) -> tuple[Neighbour, ...]:
+        """Leave out who only says that it is a VM of an event: its agent's token, stolen, can write that annotation."""
+        asked = names_in(self._board.facts().hearing.present())
+        return tuple(
+            each
+            for each in found
+            if each.vm.casefold() not in asked or may_be(self._cluster.node(each.node), each.vm)
+        )

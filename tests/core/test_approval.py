@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.approval import Neighbour, neighbours, verdict
+from agent.core.approval import Neighbour, may_be, names_in, neighbours, verdict
 from agent.core.events import ScheduledEvent
 from agent.core.hdfs_said import HdfsSaid
 from agent.core.mark import Mark, MarkedEvent, mark_text
@@ -233,6 +233,33 @@ def test_neighbours_are_read_from_their_annotations():
         Neighbour(vm="web_1", mark=marked, node="node-1"),
         Neighbour(vm="web_1", mark=None, node="node-2"),
     )
+
+
+UNIFORM = "azure:///subscriptions/s/resourceGroups/mc_g/providers/Microsoft.Compute/virtualMachineScaleSets/web/virtualMachines/1"
+ALONE = "azure:///subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/DB-1"
+
+
+@pytest.mark.parametrize(
+    ("provider_id", "vm", "is_it"),
+    [
+        (UNIFORM, "web_1", True),
+        (UNIFORM.lower(), "Web_1", True),
+        (UNIFORM, "web_2", False),
+        (UNIFORM, "1", False),
+        (ALONE, "db-1", True),
+        (ALONE, "db-2", False),
+        ("", "db-2", True),
+        ("k3s://db-1", "db-2", True),
+        (None, "db-2", True),
+    ],
+)
+def test_a_node_is_the_vm_that_its_provider_id_names_where_it_names_one(provider_id, vm, is_it):
+    assert may_be({"spec": {"providerID": provider_id}}, vm) is is_it
+    assert may_be({}, vm)
+
+
+def test_a_vm_of_an_event_is_called_with_an_underscore_or_without():
+    assert names_in([event(resources=("_Web_1", "db"))]) == {"_web_1", "web_1", "db"}
 
 
 def test_another_domains_annotations_are_not_read():

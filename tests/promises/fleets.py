@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from agent.emulator import Emulator
 from tests.controlplane.cluster import Cluster
+from tests.controlplane.nodes import PROVIDER_ID
 from tests.controlplane.session import ApiSession
 from tests.promises.agents import Agent, Tended, node_of
 
@@ -43,7 +44,10 @@ def fleet(
         imds = opened.enter_context(Emulator(fleet=vms))
         scenes = []
         for number, (vm, url) in enumerate(imds.urls.items()):
-            node = opened.enter_context(node_of(plane, labels=labels, address=f"{address}.{number + 1}"))
+            place = f"{address}.{number + 1}"
+            node = opened.enter_context(
+                node_of(plane, labels=labels, address=place, provider_id=PROVIDER_ID.format(vm_of(number, group, address)["name"]))
+            )
             agent = Agent(plane.agent_kubeconfig(node.name), node.name, url, {}, **settings)
             opened.callback(agent.kill)
             scenes.append(scene := Tended(plane, node, imds, agent, vm=vm))

@@ -1,9 +1,11 @@
 """An event is told to begin only when nobody is harmed, and once."""
 
+import json
 from contextlib import ExitStack
 
 from agent.emulator import Emulator
-from tests.promises.agents import EVENTS, annotations, tended
+from tests.controlplane.session import MERGE
+from tests.promises.agents import EVENTS, INSTANCE, annotations, node_of, tended
 from tests.promises.fleets import fleet
 from tests.promises.moving import Pods
 
@@ -93,6 +95,25 @@ def test_a_vm_that_is_no_node_here_and_an_override_are_never_approved_over(whole
             scene.polled(10)
             assert posts(scene.imds) == 0
         pods.close()
+
+
+def test_a_node_that_only_says_it_is_the_other_vm_of_an_event_does_not_have_it_approved(whole_drain_plane):
+    """Root on one node can write what its agent writes there: that it is another VM, and drained."""
+    settings = {"approval": "when-drained", "drain_before": "1h", **DRAIN}
+    with fleet(whole_drain_plane, 1, address="127.0.14", **settings) as [scene], node_of(whole_drain_plane) as liar:
+        scene.wait_labelled()
+        event_id = scene.event("Reboot", Resources=[scene.vm, "zz-elsewhere"], NotBeforeSeconds=900)
+        token = whole_drain_plane.agent_token(liar.name)
+        lie = {INSTANCE: '{"name":"zz-elsewhere","vmId":"x"}', EVENTS: drained(event_id)}
+        with whole_drain_plane.new_session(token=token) as stolen:
+            stolen.patch(liar.path, {"metadata": {"annotations": lie}, "spec": {"unschedulable": True}}, MERGE)
+        scene.agent.wait_said("drain.finished")
+        scene.polled(10)
+        assert posts(scene.imds) == 0
+
+
+def drained(event_id: str) -> str:
+    return json.dumps({"v": 1, "events": {event_id: {"type": "Reboot", "do": "drain", "drain": "done"}}})
 
 
 def test_an_approval_that_surely_failed_is_tried_again_and_one_that_may_have_arrived_is_not(whole_drain_plane):
