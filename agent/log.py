@@ -20,6 +20,10 @@ SECRET = re.compile(
 )
 BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]+|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]+")
 
+LONGEST = (
+    4096  # characters of one value: IMDS's bodies may have a MiB, and what is wrong with one is said again and again
+)
+
 
 def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace secrets by `***`: whole values by their key, bearer tokens and JWTs inside any text, however deep."""
@@ -34,7 +38,8 @@ def _masked_entry(key: object, value: Any) -> Any:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return BEARER.sub("***", value)
+        shown = BEARER.sub("***", value[:LONGEST])  # cut first: the search may take the square of the length
+        return shown if len(value) <= LONGEST else f"{shown}…"
     if isinstance(value, dict):
         return {key: _masked_entry(key, inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

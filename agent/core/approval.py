@@ -24,7 +24,8 @@ WaitsFor = Literal["nobody", "hdfs"]
 
 # Azure's cloud provider: a VM of a uniform scale set is named SET_NUMBER in events, any other one by its own name.
 _PROVIDER_ID = re.compile(
-    r"azure://.*/providers/Microsoft\.Compute(?:/virtualMachineScaleSets/([^/]+))?/virtualMachines/([^/]+)", re.IGNORECASE
+    r"azure://.*/providers/Microsoft\.Compute(?:/virtualMachineScaleSets/([^/]+))?/virtualMachines/([^/]+)",
+    re.IGNORECASE,
 )
 _USER = "user"
 _ASKED_FOR = ("Reboot", "Redeploy")  # what a user asks for and then waits for; a deletion or eviction needs no help

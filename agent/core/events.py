@@ -16,6 +16,9 @@ EVENT_TYPES = ("Freeze", "Reboot", "Redeploy", "Preempt", "Terminate")
 _STATUSES = ("Scheduled", "Started")
 _GONE = frozenset({"completed", "canceled", "cancelled"})  # only Microsoft's mock server shows events that are over
 _MACHINE = "virtualmachine"
+# What stands in the mark must fit into an annotation. An id has 36 characters, a VM's name at most 80, a description 100.
+_LONGEST = 256
+_LONGEST_DECORATION = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,8 @@ def _required(place: Place) -> str:
     text = place.text()
     if text is None:
         raise place.wrong("a text")
+    if len(text) > _LONGEST:
+        raise DocumentError(place.path, f"a text of at most {_LONGEST} characters", f"{len(text)}")
     return text
 
 
@@ -129,9 +134,10 @@ def _known(word: str, words: tuple[str, ...]) -> str:
 
 
 def _decoration(place: Place, notes: list[DocumentError]) -> str | None:
-    """Read a text without which the event still counts."""
+    """Read a text without which the event still counts, cut where it is far too long."""
     try:
-        return place.text()
+        text = place.text()
+        return text and text[:_LONGEST_DECORATION]
     except DocumentError as error:
         notes.append(error)
         return None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORGET_AFTER = 86_400.0  # seconds; the service forgets a client after a day without requests, so may we
+REMEMBERED = 1000  # absent events at most, the last ones: who plays the service could send new ones each second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,8 @@ def heard(before: Hearing, document: EventDocument, now: float) -> Hearing:
     for key in before.first_seen:
         if key not in keys:
             absent.setdefault(key, now)
-    old = {key for key, since in absent.items() if now - since > FORGET_AFTER}
+    latest = sorted(absent, key=lambda key: absent[key], reverse=True)
+    old = {key for key, since in absent.items() if now - since > FORGET_AFTER} | set(latest[REMEMBERED:])
     seen = {**dict.fromkeys(keys, now), **before.first_seen}
     return Hearing(
         document=document,

@@ -18,6 +18,9 @@ Priority = Literal["regular", "spot"]
 _CLOUDS = ("AzurePublicCloud", "AzureUSGovernmentCloud", "AzureChinaCloud", "AzureGermanCloud")
 _SUBSCRIPTION_SINCE = "2017-08-01"
 _PRIORITY_SINCE = "2020-12-01"
+AT_MOST_TAGS = (
+    250  # Azure allows 50; a hundred thousand, which fit into an answer, would take more memory than a pod has
+)
 
 
 class Tag(NamedTuple):
@@ -83,7 +86,7 @@ class Instance:
         az_environment: as sent; `cloud` has the documented spelling.
         priority: None when the version has no such field, or the answer leaves it out.
         vm_scale_set_id: of a flexible scale set only; `vm_scale_set_name` knows both kinds (Azure's documentation).
-        tags: by name; of two names that differ only in case the last one sent, since Azure takes them for one.
+        tags: by name, the first 250; of two names that differ only in case the last one sent, since Azure takes them for one.
         tags_from: the field that they were read from; None when both are empty.
         is_vm_in_standby_pool: as sent; the field is not documented.
     """
@@ -272,7 +275,7 @@ def _tags(compute: Place) -> tuple[tuple[Tag, ...], Literal["tagsList", "tags"] 
 
 def _ordered(tags: Iterable[Tag]) -> tuple[Tag, ...]:
     last = {tag.name.casefold(): tag for tag in tags}
-    return tuple(last[folded] for folded in sorted(last))
+    return tuple(last[folded] for folded in sorted(last)[:AT_MOST_TAGS])
 
 
 def _split(joined: str) -> list[Tag]:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from agent.core.switch import Position
 
 
+AT_MOST = (
+    64  # events of one VM that are looked at; two at once are rare, and some thousand would fit into no annotation
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What keeps the policy from having its way now.
@@ -37,10 +42,16 @@ class Limits:
 
 
 def own_events(hearing: Hearing, vm_name: str | None) -> tuple[ScheduledEvent, ...]:
-    """Return the present events that concern this VM; none while its name is not known."""
+    """Return the present events that concern this VM, of very many those that come first; none while its name is not known."""
     if vm_name is None:
         return ()
-    return tuple(event for event in hearing.present() if concerns(event, vm_name))
+    own = tuple(event for event in hearing.present() if concerns(event, vm_name))
+    return own if len(own) <= AT_MOST else tuple(sorted(own, key=_order)[:AT_MOST])
+
+
+def _order(event: ScheduledEvent) -> tuple[float, str]:
+    """Order by time, what has no time left first."""
+    return (event.not_before.timestamp() if event.not_before else 0.0, event_key(event.id))
 
 
 def judged(event: ScheduledEvent, policy: Policy, limits: Limits, now: datetime) -> Decision:

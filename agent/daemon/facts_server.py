@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 from agent.core.facts_document import facts_text, host_facts, told_events
-from agent.daemon.listening import BoundedServer, Listener, listen
+from agent.daemon.listening import Listener, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class FactsServer(Listener):
         Raises:
             AddressTaken: another process has it, or it is no address of this host.
         """
-        super().__init__(listen(address, _handler(answer), BoundedServer), "facts")
+        super().__init__(listen(address, _handler(answer)), "facts")
 
     @classmethod
     def of(cls, address: str, board: Board, policy: Policy, clock: Clock) -> FactsServer:

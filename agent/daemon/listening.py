@@ -22,13 +22,21 @@ class AddressTaken(Told):
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server on one address, a thread for each connection."""
+    """An HTTP server on one address: so many connections at once, each for so long; for one more the oldest is hung up on.
+
+    Rather than the new one: who holds connections open would otherwise keep everybody else out, kubelet's probes among them.
+    """
+
+    AT_ONCE = 16  # connections, a thread each; a caller takes milliseconds
+    AT_MOST = 10.0  # seconds for a connection from its first byte to its last, however slowly they come
 
     daemon_threads = True
     allow_reuse_address = True  # SO_REUSEADDR: a restarted agent must not wait for TIME_WAIT to pass
 
     def __init__(self, address: str, handler: type[BaseHTTPRequestHandler]) -> None:
         """Listen on HOST:PORT; an IPv6 address stands in brackets, no host is all of IPv4."""
+        self._open: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
         host, _, port = address.rpartition(":")
         if host.startswith("["):
             self.address_family = socket.AF_INET6
@@ -41,25 +49,14 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of a caller that hung up."""
 
-
-class BoundedServer(Server):
-    """One for callers from a network: so many connections at once, each for so long, and the rest is hung up on."""
-
-    AT_ONCE = 16  # connections, a thread each; a caller takes milliseconds
-    AT_MOST = 10.0  # seconds for a connection from its first byte to its last, however slowly they come
-
-    def __init__(self, address: str, handler: type[BaseHTTPRequestHandler]) -> None:
-        """Listen as Server does."""
-        self._open: dict[socket.socket, float] = {}
-        self._lock = threading.Lock()
-        super().__init__(address, handler)
-
     def verify_request(self, request: object, client_address: object) -> bool:  # noqa: ARG002
-        """Take a connection while there is room for it."""
+        """Take a connection, and make room for it."""
         assert isinstance(request, socket.socket)  # noqa: S101 - for the type checker; no other kind is listened for
         with self._lock:
             if len(self._open) >= self.AT_ONCE:
-                return False
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                self._cut(oldest)
             self._open[request] = time.monotonic()
         return True
 
@@ -106,7 +103,7 @@ class Listener:
         self._server.server_close()
 
 
-def listen(address: str, handler: type[BaseHTTPRequestHandler], kind: type[Server] = Server) -> Server:
+def listen(address: str, handler: type[BaseHTTPRequestHandler]) -> Server:
     """Take a port.
 
     Args:
@@ -116,7 +113,7 @@ def listen(address: str, handler: type[BaseHTTPRequestHandler], kind: type[Serve
         AddressTaken: another process has it, most likely a second agent; or it is no address of this host.
     """
     try:
-        return kind(address, handler)
+        return Server(address, handler)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         advice = "does another agent run on this host?" if taken else "is it an address of this host?"

@@ -208,7 +208,5 @@ class Looks:
         """Leave out who only says that it is a VM of an event: its agent's token, stolen, can write that annotation."""
         asked = names_in(self._board.facts().hearing.present())
         return tuple(
-            each
-            for each in found
-            if each.vm.casefold() not in asked or may_be(self._cluster.node(each.node), each.vm)
+            each for each in found if each.vm.casefold() not in asked or may_be(self._cluster.node(each.node), each.vm)
         )

@@ -140,3 +140,15 @@ def test_known_words_are_read_in_any_case_and_others_as_they_came():
         {**GOOD, "EventType": "REBOOT", "EventStatus": "started"}, {**GOOD, "EventId": "E2", "EventType": "Quake"}
     ).events
     assert (loud.type, loud.status, other.type) == ("Reboot", "Started", "Quake")
+
+
+@pytest.mark.parametrize("field", ["EventId", "EventType", "EventStatus"])
+def test_an_event_that_no_annotation_could_hold_is_unreadable_and_not_quoted(field):
+    read = document({**GOOD, field: "x" * 257}, {**GOOD, "EventId": "x" * 256})
+    assert (read.hidden, [each.id for each in read.events]) == (1, ["x" * 256])
+    assert read.unreadable == (f"$.Events[0].{field}: expected a text of at most 256 characters, found 257",)
+
+
+def test_a_description_without_end_is_cut():
+    [read] = document({**GOOD, "Description": "x" * 100_000}).events
+    assert read.description == "x" * 1024

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.events import read_events
-from agent.core.hearing import FORGET_AFTER, Hearing
+from agent.core.hearing import FORGET_AFTER, REMEMBERED, Hearing
 from tests.core.builders import document, event, hearing, showing, vanished
 
 ONE = document(event("E1"))
@@ -134,3 +134,12 @@ def test_an_event_that_came_without_its_id_hides_whatever_it_was():
     odd = read_events('{"DocumentIncarnation":"?","Events":[]}')
     assert hearing((0, ONE), (5, NONE), (60, gap)).silent_for("E1") is None
     assert hearing((0, ONE), (5, odd), (65, odd)).silent_for("E1") == 60
+
+
+def test_of_absent_events_only_the_last_thousand_are_remembered():
+    """Who plays the service may send other events each second, and a day is long."""
+    crowds = [document(*(event(f"E{second}-{n}") for n in range(300))) for second in range(10)]
+    known = hearing(*enumerate(crowds, start=1), (11, NONE))
+    assert len(known.first_seen) == len(known.absent_since) == REMEMBERED
+    assert known.ever_saw("E9-0")
+    assert not known.ever_saw("E1-0")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.core.document import DocumentError
-from agent.core.instance import Tag, is_complete, missing, read_instance
+from agent.core.instance import AT_MOST_TAGS, Tag, is_complete, missing, read_instance
 
 DOCUMENTS = Path(__file__).parent.parent / "documents" / "imds"
 WHOLE = {"vmId": "5C08B38E", "name": "web_0", "location": "westeurope", "vmSize": "Standard_A3", "subscriptionId": "s"}
@@ -226,3 +226,9 @@ def test_odd_tags_are_still_read(joined, tags):
 def test_no_tags_come_from_nowhere():
     instance = compute(tags="", tagsList=[])
     assert (instance.tags, instance.tags_from) == ((), None)
+
+
+def test_of_more_tags_than_a_vm_can_have_the_first_ones_are_read():
+    tags = [{"name": f"t{number:05}", "value": ""} for number in range(AT_MOST_TAGS + 1)]
+    for found in (compute(tagsList=tags), compute(tags=";".join(f"{tag['name']}:" for tag in tags))):
+        assert [tag.name for tag in found.tags] == [tag["name"] for tag in tags[:-1]]

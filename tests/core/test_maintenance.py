@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from agent.core.hearing import Hearing
-from agent.core.judgement import Limits, draining, judged, marked, overridden, own_events
+from agent.core.judgement import AT_MOST, Limits, draining, judged, marked, overridden, own_events
 from agent.core.maintenance import HELD, Cordon, Drain, Idle, Notify, Release, is_over, next_over, obstacle, plan
 from agent.core.mark import Mark
 from agent.core.policy import DEFAULT_RULES, Policy, Rule
@@ -25,6 +25,14 @@ def planned(standing=None, heard_of=None, **more):
 def test_only_events_that_name_this_vm_are_its_own():
     shown = showing(event("E1"), event("E2", resources=("web_1",)), event("E3", resources=("web_1", "_WEB_0")))
     assert [own.id for own in own_events(shown, NAME)] == ["E1", "E3"]
+
+
+def test_of_very_many_own_events_those_count_that_come_first_so_that_the_mark_fits_into_an_annotation():
+    events = [event(f"E{n:04}", not_before=NOW + timedelta(minutes=n)) for n in reversed(range(5000))]
+    begun = event("F", status="Started")
+    own = own_events(showing(*events, begun), NAME)
+    assert [each.id for each in own] == ["F", *(f"E{n:04}" for n in range(AT_MOST - 1))]
+    assert own_events(showing(*reversed(events), begun), NAME) == own
 
 
 def test_no_event_is_anybodys_own_while_the_name_is_not_known():

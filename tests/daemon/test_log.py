@@ -7,7 +7,7 @@ import pty
 
 import pytest
 
-from agent.log import set_up
+from agent.log import LONGEST, set_up
 from tests.daemon.partners import Log
 
 JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IkEifQ.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQifQ.c2lnbmF0dXJl"
@@ -121,3 +121,11 @@ def test_auto_is_console_on_a_terminal_in_colour_unless_no_color_is_set(no_color
     assert b"x.happened" in shown
     assert not shown.startswith(b"{")
     assert (b"\033[" in shown) is coloured
+
+
+def test_a_value_without_end_is_cut_and_its_secrets_with_it():
+    log = Log()
+    before = "x" * (LONGEST - len(JWT) - 2)  # so that the token's end is cut off
+    log.logger.info("imds.failed", error=f"{before} {JWT}{'x' * 10**6}")
+    (entry,) = log.said
+    assert entry["error"] == f"{before} ***…"

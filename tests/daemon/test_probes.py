@@ -1,6 +1,7 @@
 """Probes over HTTP: two verdicts, the metrics, and a port that keeps a second agent off the host."""
 
 import socket
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -8,9 +9,10 @@ import requests
 from prometheus_client import CollectorRegistry
 
 from agent.core.health import Health
-from agent.daemon.listening import AddressTaken
+from agent.daemon.listening import AddressTaken, Server
 from agent.daemon.metrics import Metrics
 from agent.daemon.probes import Probes
+from tests.promises.agents import wait_until
 
 WELL = Health(stuck=(), not_ready=())
 
@@ -76,6 +78,20 @@ def test_a_prober_that_hangs_up_disturbs_nobody(capfd):
                 prober.sendall(piece)
         assert get(found, "/healthz").status_code == 200
     assert capfd.readouterr() == ("", "")
+
+
+def test_whoever_holds_connections_open_keeps_no_prober_out_and_costs_no_more_than_some_threads():
+    with probes() as found:
+        before = threading.active_count()
+        held = [socket.create_connection(("127.0.0.1", found.port)) for _ in range(200)]
+        try:
+            for each in held[-Server.AT_ONCE :]:
+                each.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+            assert get(found, "/healthz").status_code == 200
+            wait_until(lambda: threading.active_count() <= before + Server.AT_ONCE, "the threads of the others end")
+        finally:
+            for each in held:
+                each.close()
 
 
 def test_a_second_agent_on_the_host_is_told_in_one_line():

@@ -76,7 +76,11 @@ ATTEMPTS = {
     "the word by another verb": (merge, annotated(f"{DOMAIN}/hdfs", WORD), ALONE),
     "the word as the agent": (partial(apply, manager="imds-agent-events"), annotated(f"{DOMAIN}/hdfs", WORD), ALONE),
     # An agent takes away what it owns and wants no more; and what is refused then, its cordon goes with it.
-    "make others' labels the agent's": (merge, {"metadata": {"managedFields": [owning("imds-agent-events", POOL)]}}, NOTES),
+    "make others' labels the agent's": (
+        merge,
+        {"metadata": {"managedFields": [owning("imds-agent-events", POOL)]}},
+        NOTES,
+    ),
     "have nobody own anything": (merge, {"metadata": {"managedFields": [{}]}}, NOTES),
 }
 

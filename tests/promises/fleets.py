@@ -46,7 +46,12 @@ def fleet(
         for number, (vm, url) in enumerate(imds.urls.items()):
             place = f"{address}.{number + 1}"
             node = opened.enter_context(
-                node_of(plane, labels=labels, address=place, provider_id=PROVIDER_ID.format(vm_of(number, group, address)["name"]))
+                node_of(
+                    plane,
+                    labels=labels,
+                    address=place,
+                    provider_id=PROVIDER_ID.format(vm_of(number, group, address)["name"]),
+                )
             )
             agent = Agent(plane.agent_kubeconfig(node.name), node.name, url, {}, **settings)
             opened.callback(agent.kill)
