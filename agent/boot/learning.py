@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from agent.clients.files import open_file
 from agent.clients.imds import ImdsError, ImdsRefused
 from agent.clients.vm_copies import within
 from agent.core.document import DocumentError, read_json
@@ -94,7 +95,7 @@ def _stored(root: Path) -> tuple[Instance | None, str]:
     why = "cloud-init stored nothing of IMDS"
     for path in STORED:
         try:
-            with within(root, path).open("rb") as file:
+            with open_file(within(root, path)) as file:
                 body = file.read(LARGEST)
         except OSError:
             continue

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from agent.told import Told
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open for reading what is a file: a pipe would be waited for, and a device may have no end, or do something.
+
+    Raises:
+        OSError: it cannot be opened, or is none.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no file")
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe may have been put in its place meanwhile
+    return os.fdopen(number, "rb")
 
 
 def private_folder(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from agent.core.datanodes import DataNode
     from agent.core.document import Place
 
+WHOLE = 60.0  # seconds for one answer from its first byte to its last
+_PIECE = 64 * 1024
 LARGEST = 64 * 1024 * 1024  # bytes: a live DataNode is half a kilobyte, and 5,000 of them a few megabytes
 INFO = "Hadoop:service=NameNode,name=NameNodeInfo"
 STATUS = "Hadoop:service=NameNode,name=NameNodeStatus"
@@ -90,7 +93,7 @@ class NameNode:
     def _get(self, path: str) -> bytes:
         try:
             with self._opener.open(f"{self.url}{path}", timeout=self._timeout) as answer:
-                body: bytes = answer.read(LARGEST + 1)
+                body = _all(answer, time.monotonic() + WHOLE)
         except urllib.error.HTTPError as error:
             error.close()
             why = " (it asks who we are: Kerberos for its pages is not supported)" if error.code in _REFUSED else ""
@@ -100,3 +103,13 @@ class NameNode:
         if len(body) > LARGEST:
             raise NameNodeError(f"{self.url}/jmx: expected at most {LARGEST} bytes")
         return body
+
+
+def _all(answer: http.client.HTTPResponse, end: float) -> bytes:
+    """Read to the end or one piece past the limit; a trickle meets the end of its time, in monotonic seconds."""
+    body = bytearray()
+    while len(body) <= LARGEST and (piece := answer.read1(_PIECE)):
+        body += piece
+        if time.monotonic() > end:
+            raise TimeoutError(f"not whole after {WHOLE:g} s")
+    return bytes(body)

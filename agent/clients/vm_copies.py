@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from agent.clients.files import open_file
 from agent.core.own_part import allowed_prefixes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 LARGEST = 2 * 1024 * 1024  # bytes; 64 KiB in base64 are a twentieth
 ALLOWED = Path("etc/imds-agent/allowed-label-prefixes")
@@ -52,14 +54,14 @@ def read_copies(root: Path = Path("/")) -> Iterator[Copy]:
 
 
 def read_file(path: Path) -> Copy:
-    """Read a file that a person names; it may hold base64 or not."""
-    return _read(Path(), path, encoded=False)
+    """Read a file, or a pipe, that a person names; it may hold base64 or not."""
+    return _read(Path(), path, encoded=False, open_it=lambda place: place.open("rb"))
 
 
-def _read(root: Path, path: Path, *, encoded: bool) -> Copy:
+def _read(root: Path, path: Path, *, encoded: bool, open_it: Callable[[Path], BinaryIO] = open_file) -> Copy:
     there = root / path
     try:
-        with within(root, path).open("rb") as file:
+        with open_it(within(root, path)) as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
         return Copy(source=str(there), note="not there")
@@ -140,7 +142,7 @@ def read_allowed(root: Path = Path("/")) -> tuple[tuple[str, ...], tuple[str, ..
     """
     path = root / ALLOWED
     try:
-        with within(root, ALLOWED).open("rb") as file:
+        with open_file(within(root, ALLOWED)) as file:
             seen = os.fstat(file.fileno())  # of what is read, whatever is put in its place meanwhile
             text = file.read(LARGEST).decode()
     except FileNotFoundError:

@@ -13,6 +13,7 @@ IN_MAINTENANCE: Final = "In Maintenance"
 ENTERING: Final = "Entering Maintenance"
 DECOMMISSIONING: Final = "Decommission In Progress"
 DECOMMISSIONED: Final = "Decommissioned"
+_DIGITS = 5  # of a port; int() refuses thousands of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def _node(name: str, said: Place, *, live: bool) -> DataNode:
     transfer = said.at("xferaddr")
     host, _, port = (transfer.text() or "").rpartition(":")
     address = canonical(host.strip("[]"))
-    if bits_of(address) is None or not (port.isascii() and port.isdigit()):
+    if bits_of(address) is None or not (port.isascii() and port.isdigit() and len(port) <= _DIGITS):
         raise transfer.wrong("ADDRESS:PORT")
     return DataNode(
         address=address,

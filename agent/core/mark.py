@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 VERSION = 1
+DEEPEST = 32  # levels of brackets; a mark has four, and JSON's writer gives up a little before its reader does
 
 Do = Literal["notify", "cordon", "drain"]
 Drained = Literal["begun", "done", "failed", "stopped"]
@@ -116,6 +117,11 @@ def _marked_event(event_id: str, entry: object) -> MarkedEvent:
     )
 
 
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(each, levels - 1) for each in inner)
+
+
 def read_mark(text: str | None) -> Mark | None:
     """Read the annotation; None if there is none.
 
@@ -129,6 +135,8 @@ def read_mark(text: str | None) -> Mark | None:
     except (ValueError, RecursionError):
         return Mark(broken=True)
     if not isinstance(document, dict) or not isinstance(document.get("events"), dict) or not document["events"]:
+        return Mark(broken=True)
+    if _is_deeper(document, DEEPEST):
         return Mark(broken=True)
     events = tuple(_marked_event(key, entry) for key, entry in sorted(document["events"].items()))
     return Mark(events=events, before=document.get("before") is True, more=_more(document, _KNOWN_OF_MARK))

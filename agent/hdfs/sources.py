@@ -11,6 +11,7 @@ from agent.clients.agents import AgentError, ask_agents
 from agent.clients.cluster_errors import ClusterError
 from agent.clients.cluster_nodes import list_nodes, watch_nodes
 from agent.core.hdfs_nodes import hdfs_host, name_of, told_host
+from agent.log import say_fault
 from agent.told import Told
 
 if TYPE_CHECKING:
@@ -88,11 +89,18 @@ class Nodes:
             try:
                 self._follow(bell)
             except ClusterError as error:
-                self._version = None  # too old perhaps: list again
-                self._failures += 1
-                if self._failures == 1 or self._failures % 10 == 0:
-                    self._log.warning("hdfs.source_failed", error=str(error), failures=self._failures)
-                time.sleep(min(LONG, SHORT * 2 ** min(self._failures - 1, 6)) * random.uniform(0.5, 1.0))  # noqa: S311
+                self._failed(error)
+            except Exception as error:  # noqa: BLE001 - a net: a thread that died would leave us blind
+                say_fault(self._log, "nodes", error)
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Begin anew after a while: what was followed may be too old."""
+        self._version = None
+        self._failures += 1
+        if self._failures == 1 or self._failures % 10 == 0:
+            self._log.warning("hdfs.source_failed", error=str(error), failures=self._failures)
+        time.sleep(min(LONG, SHORT * 2 ** min(self._failures - 1, 6)) * random.uniform(0.5, 1.0))  # noqa: S311
 
     def _follow(self, bell: Callable[[], None]) -> None:
         version = self._version
@@ -179,6 +187,8 @@ class Agents:
                 self._tell("agents", "")
             except Told as error:
                 self._tell("agents", str(error))
+            except Exception as error:  # noqa: BLE001 - a net, as above
+                say_fault(self._log, "agents", error)
             if self.hosts() != before:
                 bell()
             time.sleep(ASK * random.uniform(0.9, 1.1))  # noqa: S311

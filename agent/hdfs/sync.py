@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from agent.log import say_fault
 from agent.told import Told
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class Sync:
             if str(error) != self._failed:
                 self._failed = str(error)
                 self._log.error("hdfs.write_failed", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a net: what one node or DataNode says must not cost all others
+            pause = AFTER_FAILURE
+            say_fault(self._log, "hdfs", error)
         self.metrics.turned(self._source, self._table, self._hosts)
         self.turned = time.monotonic()
         return pause

@@ -1,6 +1,7 @@
 """What a VM learns of itself early in a boot: IMDS there, moody, half there, dead; cloud-init's copy; a deadline."""
 
 import json
+import os
 
 import pytest
 
@@ -120,6 +121,13 @@ def test_a_copy_that_is_none_is_told_by_its_place_and_not_quoted(waits, tmp_path
     found = learn(dead(), waits, tmp_path, 1.0)
     assert found.instance is None
     assert SECRET not in str(found)
+
+
+def test_a_pipe_in_the_place_of_a_copy_is_not_waited_for(waits, tmp_path):
+    (tmp_path / COPY).parent.mkdir(parents=True)
+    os.mkfifo(tmp_path / COPY)
+    store(tmp_path, document(zone="3"), OPEN_COPY)
+    assert learn(dead(), waits, tmp_path, 1.0).instance.zone == "3"
 
 
 def test_an_answer_that_comes_slowly_is_waited_for(imds, tmp_path):

@@ -2,10 +2,12 @@
 
 import base64
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
-from agent.clients.files import private_folder, write_whole
+from agent.clients.files import open_file, private_folder, write_whole
 from agent.clients.vm_copies import ALLOWED, CLOUD_INIT, OVF, WAAGENT, read_allowed, read_copies, read_file
 from agent.told import Told
 
@@ -71,6 +73,30 @@ def test_a_file_that_is_far_too_long_or_a_folder_is_not_read(tmp_path):
     assert notes[0].startswith("cannot be read")
     assert notes[2].startswith("more than")
     assert read_file(tmp_path / "none").note == "not there"
+
+
+def test_pipes_and_devices_in_their_places_are_not_waited_for(tmp_path):
+    """`first-boot` reads them as root, and with `--root` on disks that others wrote."""
+    for path in (WAAGENT, CLOUD_INIT, ALLOWED):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(tmp_path / path)
+    notes = [each.note for each in read_copies(tmp_path)]
+    assert notes[0] == notes[2] == "cannot be read: it is no file"
+    assert read_allowed(tmp_path) == ((), (f"{tmp_path / ALLOWED}: cannot be read: it is no file",))
+
+
+def test_a_device_is_no_file():
+    with pytest.raises(OSError, match="no file"):
+        open_file(Path("/dev/zero"))
+
+
+def test_a_pipe_that_a_person_names_is_read(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"#cloud-config\n",))
+    writer.start()
+    assert read_file(pipe).content == b"#cloud-config\n"
+    writer.join()
 
 
 def test_links_of_a_disk_that_is_mounted_elsewhere_lead_to_places_on_it(tmp_path):

@@ -60,6 +60,7 @@ def test_live_and_dead_datanodes_are_read_and_those_that_never_came_are_told_apa
         ({"LiveNodes": "[]", "DeadNodes": "{}"}, r"LiveNodes: expected an object"),
         ({"LiveNodes": '{"a:1": {"xferaddr": "vm-1:9866"}}', "DeadNodes": "{}"}, r"a:1\.xferaddr: expected ADDRESS"),
         ({"LiveNodes": '{"a:1": {"xferaddr": "10.0.0.4"}}', "DeadNodes": "{}"}, r"a:1\.xferaddr: expected ADDRESS"),
+        ({"LiveNodes": f'{{"a:1": {{"xferaddr": "10.0.0.4:{"9" * 5000}"}}}}', "DeadNodes": "{}"}, r"expected ADDRESS"),
     ],
 )
 def test_what_is_no_namenode_says_where(value, said):

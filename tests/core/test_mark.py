@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.mark import Mark, MarkedEvent, mark_text, read_mark
+from agent.core.mark import DEEPEST, Mark, MarkedEvent, mark_text, read_mark
 from tests.core.builders import mark, marked_event
 
 EVENTS = st.builds(
@@ -115,3 +115,16 @@ def test_an_entry_that_says_little_is_an_event_that_cordons(entry):
 def test_a_mark_stands_for_a_cordon_while_one_event_cordons_and_is_not_overridden(events, cordons):
     assert Mark(events=tuple(events)).cordons is cordons
     assert not Mark().cordons
+
+
+@pytest.mark.parametrize("deep", [DEEPEST + 1, 900, 990, 100_000])
+def test_what_is_nested_without_end_is_a_broken_mark(deep):
+    """`hdfs-sync`, and agents that approve, read what other nodes' agents wrote, or whoever has their tokens."""
+    nested = "[" * deep + "]" * deep
+    for text in (f'{{"events":{{"E1":{{"x":{nested}}}}}}}', f'{{"events":{{"E1":{{}}}},"x":{nested}}}'):
+        assert read_mark(text) == Mark(broken=True)
+
+
+def test_what_another_version_nests_a_little_is_carried_along():
+    text = '{"events":{"E1":{"do":"cordon","type":"Reboot","x":' + "[" * 20 + "]" * 20 + '}},"v":1}'
+    assert mark_text(read_mark(text)) == text

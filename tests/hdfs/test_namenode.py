@@ -1,12 +1,15 @@
 """What a real NameNode says of its DataNodes, and what others say in its place."""
 
 import time
+from contextlib import suppress
 
 import pytest
 
+from agent.clients import namenode
 from agent.clients.namenode import NameNode, NameNodeError
 from agent.core.dfs_hosts import HostEntry, hosts_text
 from agent.emulator import Emulator
+from tests.clients.serving import serving
 from tests.hdfs.hadoop import lab
 from tests.hdfs.rigs import hosts_site, installed
 from tests.promises.agents import wait_until
@@ -21,9 +24,9 @@ def test_a_namenode_tells_racks_states_and_upgrade_domains_of_those_who_came_and
         script = installed(tmp_path, {"127.0.1.1": "/westeurope-1"})
         port = hadoop.ask("namenode", tmp_path, script, "false").split()[2]
         hadoop.ask("datanode", "127.0.1.1")
-        namenode = NameNode(f"http://127.0.0.1:{port}/")
-        wait_until(lambda: any(each.live for each in namenode.view().datanodes), "a DataNode")
-        view = namenode.view()
+        beside = NameNode(f"http://127.0.0.1:{port}/")
+        wait_until(lambda: any(each.live for each in beside.view().datanodes), "a DataNode")
+        view = beside.view()
     assert view.active
     assert not view.safe_mode
     assert 0 < time.time() - view.started < 300
@@ -39,3 +42,20 @@ def test_who_is_no_namenode_is_said_with_the_place():
         NameNode(imds.url).view()
     with pytest.raises(NameNodeError, match="no answer"):
         NameNode(imds.url).view()
+
+
+def test_an_answer_that_comes_in_drops_is_given_up(monkeypatch):
+    monkeypatch.setattr(namenode, "WHOLE", 0.5)
+
+    def drip(asked) -> None:
+        asked.send_response(200)
+        asked.end_headers()
+        with suppress(OSError):
+            while True:
+                asked.wfile.write(b" ")
+                time.sleep(0.05)
+
+    with serving() as server:
+        server.files[f"/jmx?qry={namenode.STATUS}"] = drip
+        with pytest.raises(NameNodeError, match="not whole after"):
+            NameNode(server.url("")).view()

@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -18,6 +19,7 @@ from agent.hdfs.table import TableWriter
 from agent.told import Told
 from tests.cli.running import ROOT, command, environment
 from tests.controlplane.kubeconfig import write_kubeconfig
+from tests.controlplane.session import MERGE
 from tests.daemon.partners import Log
 from tests.promises.agents import DOMAIN, node_of, tended, wait_until
 
@@ -60,6 +62,38 @@ def test_overrides_win_and_what_is_odd_is_said_once(tmp_path):
     own.unlink()
     with pytest.raises(Told, match="cannot be read"):
         writer.write(odd)
+
+
+class Odd:
+    """A source, or a table, that fails as nobody thought of."""
+
+    def hosts(self):
+        raise RecursionError
+
+    def age(self):
+        return None
+
+
+def test_a_fault_of_ours_costs_a_turn_and_not_the_process(tmp_path):
+    log = Log()
+    sync = Sync(Odd(), TableWriter(tmp_path / "racks", AUTO, (), None, log.logger), None, SyncMetrics(), log.logger)
+    before = sync.turned
+    assert 0 < sync._turn() < 60
+    assert log.names() == ["agent.faulted"]
+    assert sync.turned > before
+
+
+def test_a_node_whose_mark_is_nested_without_end_costs_no_other_node_its_place(plane):
+    """Its agent's token, stolen, can write that."""
+    deep = '{"events":{"E1":{"x":' + "[" * 990 + "]" * 990 + "}}}"
+    zone = {f"topology.{DOMAIN}/region": "westeurope", f"topology.{DOMAIN}/zone": "westeurope-1"}
+    with node_of(plane, labels=zone) as liar, node_of(plane, labels=zone) as other:
+        with plane.new_session(token=plane.agent_token(liar.name)) as stolen:
+            stolen.patch(liar.path, {"metadata": {"annotations": {f"{DOMAIN}/events": deep}}}, MERGE)
+        with closing(Cluster(Access(kubeconfig=plane.admin_kubeconfig))) as cluster:
+            source = Nodes(cluster, DOMAIN, Log().logger)
+            source.look()
+        assert {liar.name, other.name} <= {each.name for each in source.hosts()}
 
 
 def test_nodes_that_part_1_labelled_become_racks_and_follow_the_cluster(plane, tmp_path):
