@@ -1,5 +1,6 @@
 """The DaemonSet in manifests/base, where scheduler and controllers act on it."""
 
+import base64
 import json
 import time
 import uuid
@@ -130,3 +131,26 @@ def test_the_switch_is_a_whole_volume_that_need_not_be_there(whole_plane, nodes)
     assert mount.get("subPath") is None
     assert f"--switch-file={mount['mountPath']}/switch.yaml" in pod["spec"]["containers"][0]["args"]
     assert "kind: ConfigMap" not in whole_plane.kubectl("kustomize", str(BASE))
+
+
+def test_a_stolen_token_is_good_for_an_hour_and_not_for_a_year(whole_plane, nodes):
+    """Of tokens that kubelet asks for by itself, which are for 3607 seconds, the API server makes such of a year."""
+    node = nodes()
+    [pod] = until(lambda: agent_pods(whole_plane, node.name))
+    [sources] = [volume["projected"]["sources"] for volume in pod["spec"]["volumes"] if "projected" in volume]
+    [seconds] = [
+        source["serviceAccountToken"]["expirationSeconds"] for source in sources if "serviceAccountToken" in source
+    ]
+    assert lasts(whole_plane, pod, seconds) == 3600
+    assert lasts(whole_plane, pod, 3607) > 300 * 86400
+
+
+def lasts(plane, pod, seconds: int) -> int:
+    """Ask for a token as kubelet does, and return the seconds for which the API server takes it."""
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+    body["spec"] = {"expirationSeconds": seconds, "boundObjectRef": bound}
+    token = plane.admin.post("/api/v1/namespaces/imds-agent/serviceaccounts/imds-agent/token", body)["status"]["token"]
+    claims = token.split(".")[1]
+    said = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    return said["exp"] - said["iat"]
