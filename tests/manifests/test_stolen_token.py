@@ -17,6 +17,7 @@ from tests.promises.agents import wait_until
 
 FOLDERS = {"base": BASE, "drain": OVERLAYS / "drain", "drain-delete": OVERLAYS / "drain-delete"}
 OWN_LABEL = {"metadata": {"labels": {f"vm.{DOMAIN}/size": "x"}}}
+THOUSANDS = {"metadata": {"labels": {f"tag.{DOMAIN}/{number}": "" for number in range(5000)}}}
 EVENTS = "/api/v1/namespaces/default/events"
 
 
@@ -148,6 +149,11 @@ ATTEMPTS = {
     "change its own node's status": (
         lambda stage: stage.stolen.raw("PATCH", f"{stage.own.path}/status", {"status": {}}, content_type=MERGE),
         never("rights"),
+    ),
+    "make its own node as large as the API server takes": (patch(own, THOUSANDS), never("done")),
+    "change who is noted as the owner of its own node's fields": (
+        patch(own, {"metadata": {"managedFields": [{}]}}),
+        never("done"),
     ),
     "change another node": (patch(other, OWN_LABEL), never("policy")),
     "cordon another node": (patch(other, {"spec": {"unschedulable": True}}), never("policy")),
