@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import uuid
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -191,6 +192,16 @@ def test_every_right_is_used_and_every_use_is_granted(plane):
     used = set().union(*(use.rights for use in USES))
     folder = OVERLAYS / "drain-delete"
     assert used == granted(plane, folder, "ClusterRole") | granted(plane, folder, "Role")
+
+
+def test_the_readme_says_of_each_right_what_it_is_for():
+    text = (BASE.parent / "README.md").read_text()
+    rows = re.findall(
+        r"^\| (?:with `[a-z-]+`: )?([a-z/]+) `([a-z]+)`(?:, in the own namespace)? \| \S", text, re.MULTILINE
+    )
+    assert sorted(rows) == sorted(
+        (what, verb) for use in (NODES, EVENTS, LEASES, DRAIN, DELETE) for _, what, verb in use
+    )
 
 
 def requests_of(module: Path) -> set[str]:
