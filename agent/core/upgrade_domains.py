@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from agent.core.rack import zone
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from agent.core.rack import Placed
 
 Kind = Literal["update-domain", "zone", "fault-domain", "none"]
+ODD = 0.1  # of the hosts
 KINDS: tuple[Kind, ...] = ("update-domain", "zone", "fault-domain")
 
 
@@ -21,14 +23,17 @@ def upgrade_domain(placement: Placed, kind: Kind) -> str | None:
 
 
 def telling_kind(placements: Iterable[Placed]) -> Kind:
-    """Return the first kind with more than one value among all hosts.
+    """Return the first kind with more than one value among all hosts, a tenth of odd ones aside.
+
+    Whoever has one node's token can write its labels. If that changed the kind, all DataNodes would be in other domains.
 
     Update domains are what Azure reboots at once, where it shows them: availability sets and regional scale sets. In zones, and
     with max spreading, all are 0 (Azure's documentation: not exposed).
     """
     placed = tuple(placements)
     for kind in KINDS:
-        if len({value for each in placed if (value := upgrade_domain(each, kind)) is not None}) > 1:
+        counted = Counter(value for each in placed if (value := upgrade_domain(each, kind)) is not None)
+        if counted.total() - max(counted.values(), default=0) > counted.total() * ODD:
             return kind
     return "none"
 

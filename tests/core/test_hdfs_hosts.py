@@ -61,6 +61,12 @@ def test_the_upgrade_domain_is_whichever_fact_tells_hosts_apart(places, domains)
     assert [each.upgrade_domain for each in hosts_plan(known(*hosts), RULES, NOW).entries] == domains
 
 
+@pytest.mark.parametrize(("liars", "kind"), [(1, "zone"), (2, "zone"), (3, "update-domain")])
+def test_a_few_nodes_with_labels_of_their_own_choosing_change_nobody_elses_domain(liars, kind):
+    hosts = [host(n + 1, zone=str(1 + n % 3), ud=7 if n < liars else 0) for n in range(20)]
+    assert hosts_plan(known(*hosts), RULES, NOW).kind == kind
+
+
 def test_people_may_choose_the_kind_and_fault_domains_come_last():
     hosts = [host(1, zone=None), host(2, zone=None)]
     hosts[1] = replace(
