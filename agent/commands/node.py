@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.clients.cluster import Cluster
-from agent.clients.cluster_errors import ClusterError, ClusterRefused, NodeMissing
+from agent.clients.cluster_errors import SHOWN, ClusterError, ClusterRefused, NodeMissing
 from agent.clients.cluster_taints import write_taints
 from agent.commands.output import say, say_json
 from agent.commands.plan import Quiet, sight, turn_of
@@ -29,6 +29,7 @@ from agent.core.node import (
     read_node,
 )
 from agent.core.taints import TaintRules, wants_taints
+from agent.core.well_known import WELL_KNOWN
 from agent.daemon.acts import Acts, node_body
 from agent.daemon.metrics import Metrics
 from agent.daemon.partners import access, imds_client
@@ -46,6 +47,7 @@ def label(settings: Settings, arguments: argparse.Namespace) -> int:
     view = read_node(cluster.node(node), quorum=True)
     acts = Acts(cluster, Quiet(), Metrics(), settings.rules())
     done = 0
+    _ours_alone(view, settings.domain)
     for _ in range(4):  # an apply and a sweep for each of two groups
         wanted = [a for a in turn_of(settings, known, view).actions if isinstance(a, (ApplyGroup, Sweep))]
         for action in wanted:
@@ -85,7 +87,7 @@ def withdraw(settings: Settings, arguments: argparse.Namespace) -> int:
     for name in _all_names(cluster) if arguments.all else [own_node(settings)]:
         try:
             view = _withdrawn(cluster, name, settings.domain)
-        except ClusterError as error:
+        except (ClusterError, NotOurs) as error:
             if not arguments.all:
                 raise
             failed += not isinstance(error, NodeMissing)
@@ -100,6 +102,29 @@ def withdraw(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+class NotOurs(Told):
+    """Our field managers are noted as owners of what is not ours."""
+
+
+def _ours_alone(view: NodeView, domain: str) -> None:
+    """Make sure that what an apply of ours would drop is ours: here it may be an admin's rights that it is sent with.
+
+    Whoever has the token of a node's agent can have it noted that our managers own that node's taints; no policy can prevent it.
+
+    Raises:
+        NotOurs: nothing was changed.
+    """
+    for owner in view.owners:
+        if not owner.applied or owner.manager not in (EVENTS, FACTS, TAGS, HANDOVER):
+            continue
+        foreign = {key for key in owner.labels | owner.annotations if own_key(key, domain) is None} - WELL_KNOWN
+        if strange := sorted(foreign | owner.others):
+            raise NotOurs(
+                f"node {view.name}: {owner.manager} is noted as the owner of {', '.join(strange)[:SHOWN]}, which it never writes:"
+                f" nothing was changed; see kubectl get node {view.name} -o yaml --show-managed-fields"
+            )
+
+
 def _all_names(cluster: Cluster) -> list[str]:
     try:
         return cluster.node_names()
@@ -110,6 +135,7 @@ def _all_names(cluster: Cluster) -> list[str]:
 def _withdrawn(cluster: Cluster, name: str, domain: str) -> NodeView:
     """Apply nothing under each of our managers, then remove what others own of ours; a cordon that others want stays."""
     view = read_node(cluster.node(name), quorum=True)
+    _ours_alone(view, domain)
     mark = read_mark(view.annotations.get(f"{domain}/events"))
     wanted_by_others = bool(holds(view, domain)) or cordoned_by_others(view, domain)
     if view.cordon_is_applied_by_us() and holds(view, domain):

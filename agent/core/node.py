@@ -47,6 +47,7 @@ class Owner:
     Attributes:
         applied: True for a server-side applier; False for one that used any other verb.
         unschedulable: whether it owns `spec.unschedulable`.
+        others: names of other fields that it owns, which our appliers never write.
     """
 
     manager: str
@@ -54,6 +55,7 @@ class Owner:
     labels: frozenset[str] = frozenset()
     annotations: frozenset[str] = frozenset()
     unschedulable: bool = False
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +128,15 @@ def _field_names(fields: object) -> frozenset[str]:
 
 def _owner(entry: Mapping[str, object]) -> Owner:
     fields = _mapping(entry.get("fieldsV1"))
-    metadata = _mapping(fields.get("f:metadata"))
+    metadata, spec = _mapping(fields.get("f:metadata")), _mapping(fields.get("f:spec"))
+    others = (_field_names(metadata) - {"labels", "annotations"}) | (_field_names(spec) - {"unschedulable"})
     return Owner(
         manager=str(entry.get("manager", "")),
         applied=entry.get("operation") == "Apply",
         labels=_field_names(metadata.get("f:labels")),
         annotations=_field_names(metadata.get("f:annotations")),
-        unschedulable="f:unschedulable" in _mapping(fields.get("f:spec")),
+        unschedulable="f:unschedulable" in spec,
+        others=others | (_field_names(fields) - {"metadata", "spec"}),
     )
 
 

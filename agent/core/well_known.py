@@ -17,6 +17,7 @@ WellKnown = Literal["never", "if-absent"]
 
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
+WELL_KNOWN = frozenset({ZONE, REGION})
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"  # a cloud provider is about to write them
 
 

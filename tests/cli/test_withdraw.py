@@ -1,5 +1,8 @@
 """`withdraw` takes what is ours off a node, and nothing else."""
 
+import pytest
+
+from agent.emulator import Emulator
 from tests.cli.users import User
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import MERGE
@@ -100,3 +103,32 @@ def test_withdraw_from_all_nodes_needs_an_admin_says_so_and_goes_on_where_one_no
             said = User(plane, one, None, plane.admin_kubeconfig).run("withdraw", "--all")
             assert sorted(said.splitlines()) == sorted(f"node {node.name}: withdrawn" for node in (one, other))
             assert ours(other.get()) == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"f:spec": {"f:taints": {}}}, "taints"),
+        ({"f:metadata": {"f:labels": {"f:pool": {}}}}, "pool"),
+        ({"f:metadata": {"f:annotations": {"f:example.com/a": {}}}}, "example.com/a"),
+    ],
+)
+@pytest.mark.parametrize("manager", ["imds-agent-facts", "imds-agent-handover"])
+def test_withdraw_takes_nothing_off_with_an_admins_rights_that_a_stolen_token_had_noted_as_ours(
+    plane, node, fields, named, manager
+):
+    """Such as the taint that keeps other people's pods off this node: the token itself may not remove it."""
+    plane.kubectl("taint", "node", node.name, "dedicated=team:NoSchedule")
+    plane.kubectl("label", "node", node.name, "pool=blue")
+    plane.kubectl("annotate", "node", node.name, "example.com/a=b")
+    note = {"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}
+    with plane.new_session(token=plane.agent_token(node.name)) as stolen:
+        stolen.patch(node.path, {"metadata": {"managedFields": [note]}}, MERGE)
+    before = node.get()
+    with Emulator() as imds:
+        admin = User(plane, node, imds, plane.admin_kubeconfig)
+        for command in ("withdraw", "label"):
+            assert f"{manager} is noted as the owner of {named}, which it never writes" in admin.refused(command)
+    after = node.get()
+    assert (after["spec"], after["metadata"]["labels"]) == (before["spec"], before["metadata"]["labels"])
+    assert after["metadata"]["annotations"] == before["metadata"]["annotations"]

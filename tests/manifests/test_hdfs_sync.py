@@ -111,6 +111,23 @@ def test_nothing_of_a_node_can_be_changed_but_the_one_annotation(pooled, thief, 
     assert kept(pooled) == before
 
 
+def test_with_all_rights_there_are_it_neither_makes_nor_deletes_nodes_nor_tells_their_status(plane, pooled):
+    namespace = f"mighty-{uuid.uuid4().hex[:8]}"
+    token = plane.agents.unbound_token(namespace, "hdfs-sync")
+    account = f"--serviceaccount={namespace}:hdfs-sync"
+    plane.kubectl("create", "clusterrolebinding", namespace, "--clusterrole=cluster-admin", account)
+    with plane.new_session(token=token) as mighty:
+        wait_until(lambda: mighty.raw("GET", "/api/v1/secrets").ok, "the rights")
+        for answer in (
+            mighty.raw("PATCH", f"{pooled.path}/status", {"status": {"phase": "Pending"}}, content_type=MERGE),
+            mighty.raw("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "made-up"}}),
+            mighty.raw("DELETE", pooled.path),
+        ):
+            assert answer.status_code == 403
+            assert "imds-agent-hdfs-word" in answer.text
+    assert pooled.get()["metadata"]["uid"] == pooled.uid
+
+
 def kept(node):
     """All of a node but its heartbeat."""
     found = node.get()
