@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 AT_MOST = 20  # announcements after one turn: a node with hundreds of pods must not keep its loop from looking
 LONG = 2.0  # seconds that telling may keep a turn; a busy API server lets Events wait, and a cordon must not wait behind them
 KEPT = 200  # that wait at most; what an outage of the API server lets pile up beyond is not worth telling late
+# In ten minutes: a drain of 250 pods tells two things of each. Who plays IMDS to us could otherwise fill etcd with Events.
+LATELY = 500
 REST = 1800.0  # seconds for which nothing is told after the API server said that we may not
 
 
@@ -99,7 +101,11 @@ class Herald:
         now = self._clock.monotonic()
         if not due(self._told, told, now):
             return True
-        self._told = remembered(self._told, told, now)
+        lately = remembered(self._told, told, now)
+        if len(lately) > LATELY:
+            self._metrics.told.labels("too many").inc()
+            return True
+        self._told = lately
         try:
             outcome = announce(cluster, event_body(told, node=node, now=self._clock.utc()))
         except ClusterError:

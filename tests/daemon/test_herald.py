@@ -13,7 +13,7 @@ from agent.core.actions import Approve
 from agent.core.node import read_node
 from agent.core.pods import Pod
 from agent.daemon.clock import Clock
-from agent.daemon.herald import AT_MOST, KEPT, REST, Herald
+from agent.daemon.herald import AT_MOST, KEPT, LATELY, REST, Herald
 from agent.daemon.metrics import Metrics
 from tests.daemon.partners import Hand, Log
 from tests.promises.agents import wait_until
@@ -193,6 +193,18 @@ def test_of_what_piles_up_the_oldest_is_not_told(crier):
     for _ in range(KEPT // AT_MOST + 1):
         crier.flush()
     assert crier.outcomes() == {"created": KEPT}
+
+
+def test_in_ten_minutes_five_hundred_things_are_told_at_most(crier):
+    """Who plays IMDS to an agent can have it see other events each second."""
+    for turn in range(30):
+        crier.say(*(f"E{turn}-{n}" for n in range(AT_MOST)))
+        crier.clock.now += 1
+    assert crier.requests() == LATELY
+    assert crier.outcomes()["too many"] == 30 * AT_MOST - LATELY
+    crier.clock.now += 600
+    crier.say("later")
+    assert crier.requests() == LATELY + 1
 
 
 def test_one_that_is_refused_costs_the_others_nothing(crier):
