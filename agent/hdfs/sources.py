@@ -5,17 +5,21 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from agent.clients.agents import AgentError, ask_agents
 from agent.clients.cluster_errors import ClusterError
 from agent.clients.cluster_nodes import list_nodes, watch_nodes
 from agent.core.hdfs_nodes import hdfs_host, name_of, told_host
+from agent.core.rack_table import canonical
 from agent.log import say_fault
 from agent.told import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from agent.clients.cluster import Cluster
     from agent.clients.cluster_nodes import Change
@@ -177,7 +181,7 @@ class Agents:
             if found is not None:
                 known[url] = found
         self._heard = {url: at for url, at in self._heard.items() if url in answers}
-        self._hosts, self._asked = known, True
+        self._hosts, self._asked = _each_for_itself(known, answers), True
 
     def _run(self, bell: Callable[[], None]) -> None:
         while True:
@@ -201,6 +205,22 @@ class Agents:
             self._log.warning("hdfs.source_failed", error=error, failures=1)
         elif before and not error:
             self._log.info("hdfs.source_recovered", source=whom)
+
+
+def _each_for_itself(known: Mapping[str, HdfsHost], urls: Iterable[str]) -> dict[str, HdfsHost]:
+    """Leave out names by which more than one agent calls itself, but for the one that is asked by that name.
+
+    Otherwise whoever has one VM could say where all others stand, and that they are about to go.
+    """
+    asked = {url: canonical(urlsplit(url).hostname or "") for url in urls}
+    claims = Counter(name for host in known.values() for name in {canonical(each) for each in host.host.names})
+    claims.update(set(asked.values()))
+    found: dict[str, HdfsHost] = {}
+    for url, host in known.items():
+        own = tuple(each for each in host.host.names if (name := canonical(each)) == asked[url] or claims[name] == 1)
+        if own:
+            found[url] = replace(host, host=replace(host.host, names=own))
+    return found
 
 
 class Fixed:

@@ -1,10 +1,14 @@
 """Without Kubernetes the agents themselves tell where their VMs stand; who falls silent keeps its place and its events."""
 
 import subprocess
+from contextlib import closing
 
 import pytest
 import requests
 
+from agent.core.facts_document import HostFacts, facts_text
+from agent.core.placement import Placement
+from agent.daemon.facts_server import FactsServer
 from agent.hdfs.sources import Agents
 from agent.told import Told
 from tests.cli.running import command, environment
@@ -49,6 +53,29 @@ def test_agents_on_vms_fill_the_table_and_their_events_are_known(plane, tmp_path
     assert rows(table)
     assert "imds_agent_hdfs_source_age_seconds " in measured
     assert f"imds_agent_hdfs_table_rows {float(len(rows(table)))}" in measured
+
+
+def test_no_agent_speaks_for_the_vm_of_another():
+    """Whoever has one VM could otherwise put every DataNode into maintenance, or into his own rack."""
+    liar = told("vm-2", "127.0.21.1", "127.0.21.2", "10.0.0.5", "10.0.0.4")
+    other = told("vm-2", "127.0.21.2", "10.0.0.5")
+    with (
+        closing(FactsServer("127.0.21.1:0", lambda: (200, liar))) as first,
+        closing(FactsServer("127.0.21.2:0", lambda: (200, other))) as second,
+    ):
+        urls = [f"http://127.0.21.1:{first.port}", f"http://127.0.21.2:{second.port}"]
+        source = Agents(lambda: urls, Log().logger)
+        source.look()
+    assert [host.host.names for host in source.hosts()] == [("127.0.21.1", "10.0.0.4"), ("127.0.21.2",)]
+
+
+def told(name: str, *addresses: str) -> str:
+    """What a VM's agent tells of it."""
+    placement = Placement(location="westeurope", zone="1", fault_domain=0, update_domain=0)
+    said = HostFacts(
+        vm_id=name, name=name, computer_name=name, addresses=addresses, placement=placement, complete=True, events=(), age=0,
+    )  # fmt: skip
+    return facts_text(said)
 
 
 def test_a_list_that_cannot_be_read_changes_nothing(tmp_path):
