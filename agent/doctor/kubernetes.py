@@ -89,7 +89,10 @@ def policy(enforced: int, because: str) -> Finding:
     if enforced == 1:
         return Finding(check="own-node policy", verdict="ok", looked_at=looked_at, found="refused, as it must be")
     if enforced == 0:
-        advice = "This token may change any node: apply base/own-node-policy.yaml (Kubernetes 1.30 or newer)"
+        advice = (
+            "It does not bind these credentials. Right for an admin's or kubelet's: ask in the agent's pod. If they are"
+            " the agent's, they may change any node: apply base/own-node-policy.yaml (Kubernetes 1.30 or newer)"
+        )
         return Finding(check="own-node policy", verdict="warn", looked_at=looked_at, found="accepted", advice=advice)
     return Finding(check="own-node policy", verdict="unknown", looked_at=looked_at, found=because[:200])
 
