@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import policies
 from agent.core.budget import Purpose, Scope, Size
@@ -37,6 +37,9 @@ from agent.kinds import (
     choice,
 )
 from agent.told import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "IMDS_AGENT_"
 
@@ -67,7 +70,7 @@ class Settings:
 
     node_name: str | None = _setting("cluster", None, NODE, "the Kubernetes node this agent runs on (also NODE_NAME)")
     kubeconfig: Path | None = _setting(
-        "cluster", None, PATH, "kubeconfig file; without it the pod's service account is used"
+        "cluster", None, PATH, "kubeconfig file (also KUBECONFIG); without it the pod's service account is used"
     )
     context: str | None = _setting("cluster", None, TEXT, "context of the kubeconfig; without it the current one")
     domain: str = _setting("cluster", DOMAIN, TEXT, "domain below which all labels and annotations stand")
@@ -304,6 +307,20 @@ def flag(name: str) -> str:
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return PREFIX + name.upper()
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables with our prefix that are no setting: mistyped, or of another version.
+
+    Kubernetes makes some of its own for a Service that is called as we are.
+    """
+    known = {PREFIX + "CONFIG", *map(variable, FIELDS)}
+    of_services = (PREFIX + "SERVICE_", PREFIX + "PORT")
+    return sorted(
+        name
+        for name in environment
+        if name.startswith(PREFIX) and name not in known and not name.startswith(of_services)
+    )
 
 
 def own_node(settings: Settings) -> str:

@@ -13,7 +13,8 @@ from agent.settings import FIELDS, PREFIX, TOPICS, Settings, SettingsError, flag
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-ALSO = {"NODE_NAME": "node_name", "POD_NAME": "pod_name", "POD_NAMESPACE": "namespace"}  # as pods usually call them
+# As pods usually call them, and as kubectl does.
+ALSO = {"NODE_NAME": "node_name", "POD_NAME": "pod_name", "POD_NAMESPACE": "namespace", "KUBECONFIG": "kubeconfig"}
 
 
 def default_text(name: str) -> str:

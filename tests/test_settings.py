@@ -13,7 +13,7 @@ from agent.core.policy import DEFAULT_RULES, Rule
 from agent.core.tags import explain_tag
 from agent.core.taints import TaintRules
 from agent.kinds import Kind
-from agent.settings import FIELDS, Settings, SettingsError, flag, own_node, variable
+from agent.settings import FIELDS, Settings, SettingsError, flag, own_node, unknown_variables, variable
 from agent.settings_sources import add_flags, read_settings
 from tests.core.builders import instance
 
@@ -162,6 +162,18 @@ def test_the_node_is_named_by_flag_then_own_variable_then_node_name_then_file(tm
     assert settings(**both).node_name == "by-variable"
     assert settings(file=file, folder=tmp_path, NODE_NAME="by-node-name").node_name == "by-node-name"
     assert settings(file=file, folder=tmp_path).node_name == "by-file"
+
+
+def test_the_kubeconfig_is_kubectl_s_unless_another_one_is_named():
+    assert settings(KUBECONFIG="/k").kubeconfig == Path("/k")
+    assert settings(KUBECONFIG="/k", IMDS_AGENT_KUBECONFIG="/own").kubeconfig == Path("/own")
+
+
+def test_variables_that_are_no_setting_are_found_and_those_of_kubernetes_left_out():
+    known = {variable(name): "x" for name in FIELDS} | {"IMDS_AGENT_CONFIG": "x", "NODE_NAME": "x", "PATH": "x"}
+    services = dict.fromkeys(("IMDS_AGENT_SERVICE_HOST", "IMDS_AGENT_PORT", "IMDS_AGENT_PORT_80_TCP"), "x")
+    assert unknown_variables(known | services) == []
+    assert unknown_variables(known | {"IMDS_AGENT_POLCY": "x"}) == ["IMDS_AGENT_POLCY"]
 
 
 def test_a_command_without_a_node_names_flag_and_variable():

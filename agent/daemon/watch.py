@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import time
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from agent.daemon.metrics import Ages, Metrics
 from agent.daemon.partners import imds_client
 from agent.daemon.pollers import EventsPoller, InstancePoller
 from agent.daemon.probes import Probes
+from agent.settings import unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +105,9 @@ class Watch:
         return {partner: None if instant is None else now - instant for partner, instant in answers.items()}
 
     def start(self) -> None:
-        """Let both pollers look."""
+        """Let both pollers look, after a word on what nobody understood of the environment."""
+        if unknown := unknown_variables(os.environ):
+            self._log.warning("settings.passed_over", variables=unknown)
         InstancePoller(
             self.imds,
             self.board,

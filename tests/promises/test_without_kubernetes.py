@@ -53,6 +53,14 @@ def test_an_event_that_is_only_told_runs_no_hook(tmp_path):
         assert scene.notes() == []
 
 
+def test_a_variable_that_is_no_setting_is_named_and_passed_over(tmp_path):
+    with host(tmp_path, start=False) as scene:
+        scene.agent.environment |= {"IMDS_AGENT_RELESE_AFTER": "2m", "IMDS_AGENT_SERVICE_HOST": "10.0.0.1"}
+        scene.agent.start()
+        scene.wait_ready()
+        assert scene.agent.wait_said("settings.passed_over")["variables"] == ["IMDS_AGENT_RELESE_AFTER"]
+
+
 def test_a_neighbour_s_event_is_nobody_s_business(tmp_path):
     with host(tmp_path) as scene:
         scene.hook("10-database")
