@@ -27,7 +27,9 @@ metrics: {address: "[fd00::1]", port: 9100}
 resources: {requests: {cpu: 50m}}
 tolerations: [{key: a, operator: Exists}, {operator: Exists, effect: NoSchedule}]
 nodeSelector: {pool: blue, "on": "true"}
+nodeExpressions: [{key: kubernetes.azure.com/managed, operator: NotIn, values: ["false"]}]
 maxUnavailable: 2
+extraEnv: [{name: KUBERNETES_SERVICE_HOST, value: 10.0.0.1}]
 podLabels: {team: storage}
 podAnnotations: {number: "1"}
 """ % ("0" * 64)
@@ -205,6 +207,8 @@ def test_the_notes_say_what_it_does_and_what_to_look_at_next(fresh, install, var
     ):
         assert command in notes
     assert words in notes
+    assert "NO IMAGE IS NAMED" in notes
+    assert "NO IMAGE" not in install(OTHERWISE).notes
 
 
 def test_helm_takes_everything_away_again(fresh, install):
@@ -246,6 +250,9 @@ def test_every_value_arrives_in_the_pod(fresh, install):
     )
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
     assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", "pool": "blue", "on": "true"}
+    [term] = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert [each["key"] for each in term["matchExpressions"]] == ["type", "kubernetes.azure.com/managed"]
+    assert {"name": "KUBERNETES_SERVICE_HOST", "value": "10.0.0.1"} in agent["env"]
     assert [each.get("effect") for each in pod["tolerations"]] == [None, "NoSchedule"]
     assert agent["resources"] == {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
     assert "--probe-address=[fd00::1]:9100" in agent["args"]
