@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,12 +10,13 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 from tests.controlplane.build import programs
 from tests.controlplane.golang import BuildError
 from tests.controlplane.installed import BASE
 from tests.controlplane.plane import ControlPlane
-from tests.demo.stage import AGENT, NODE, WAITS, Emulator, Stage, StepFailed, environment_for
+from tests.demo.stage import AGENT, WAITS, Emulator, Stage, StepFailed, environment_for
 from tests.demo.steps import Step, story
 
 DRAIN = BASE.parent / "overlays" / "drain"
@@ -84,17 +86,26 @@ def table(results: list[tuple[Step, str, float | None]], prepared: dict[str, flo
 def keep(stage: Stage) -> None:
     """Leave everything running until Ctrl-C, and say how to look at it."""
     headline("Left running until Ctrl-C. In another terminal:")
-    kubectl = programs("kubectl")["kubectl"]
-    print(f"  export KUBECONFIG={stage.plane.admin_kubeconfig}")
-    print(f"  {kubectl} get node {NODE} --show-labels")
-    print(f"  {kubectl} get node {NODE} -o yaml --show-managed-fields")
-    print(f'  curl -X POST {stage.emulator.admin}/events -d \'{{"EventType": "Reboot"}}\'   # cordons within a second')
-    print(f"  curl {stage.emulator.admin}/events   # and DELETE {stage.emulator.admin}/events/ID gives the node back")
-    print(
-        f"  {' '.join(AGENT)} plan --node-name {NODE} --imds-url {stage.emulator.url} --kubeconfig $KUBECONFIG",
-        flush=True,
-    )
+    for line in to_look_at(stage.plane.admin_kubeconfig, stage.emulator, stage.environment):
+        say(f"  {line}")
     threading.Event().wait()
+
+
+def to_look_at(kubeconfig: Path, emulator: Emulator, environment: dict[str, str]) -> list[str]:
+    """Return what to type to use what is left running: variables first, so that commands are as the README has them."""
+    folders = f"{programs('kubectl')['kubectl'].parent}:{Path(sys.executable).parent}"
+    settings = {f"IMDS_AGENT_{name}": environment[f"IMDS_AGENT_{name}"] for name in ("IMDS_URL", "POLICY")}
+    given = {"KUBECONFIG": str(kubeconfig), "NODE_NAME": environment["NODE_NAME"], **settings}
+    return [
+        f"export PATH={folders}:$PATH",
+        *(f"export {name}={shlex.quote(value)}" for name, value in given.items()),
+        "kubectl get nodes -L topology.imds-agent.github.io/rack -L topology.imds-agent.github.io/zone",
+        "kubectl get node $NODE_NAME -o yaml --show-managed-fields",
+        f'curl -X POST {emulator.admin}/events -d \'{{"EventType": "Reboot"}}\'   # cordons within a second',
+        f"curl {emulator.admin}/events   # and DELETE {emulator.admin}/events/ID gives the node back",
+        "imds-agent plan   # or events, doctor, hold, support-bundle",
+        "(there is no kubelet: the agent's log is here, and neither kubectl logs nor exec finds a pod)",
+    ]
 
 
 def perform(leave_running: bool) -> int:
