@@ -63,7 +63,7 @@ EXAMINED = (
     ),
 )
 BUNDLE = (
-    ("--file", {"metavar": "FILE", "help": "where to write it [imds-agent-support-TIME.tar.gz]"}),
+    ("--file", {"metavar": "FILE", "help": "where to write it; - is standard output [imds-agent-support-TIME.tar.gz]"}),
     (
         "--with",
         {
@@ -72,7 +72,10 @@ BUNDLE = (
             "help": "what is left out otherwise: addresses, ids, keys, tags, user-data",
         },
     ),
-    ("--logs", {"metavar": "FILE", "help": "the daemon's log, as kubectl logs prints it [the journal]"}),
+    (
+        "--logs",
+        {"metavar": "FILE", "help": "the daemon's log, as kubectl logs prints it; - is standard input [the journal]"},
+    ),
     ("--list", {"action": "store_true", "help": "only say what would be in it"}),
 )
 PROOF = (

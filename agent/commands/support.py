@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import tarfile
+from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,8 +43,13 @@ def support_bundle(settings: Settings, arguments: argparse.Namespace) -> int:
     keep = _kept(arguments.extras)
     now = datetime.now(timezone.utc)
     files = _files(settings, arguments, keep, now)
-    columns((name, f"{len(content)} bytes") for name, content in files.items())
+    piped = arguments.file == "-" and not arguments.list
+    with redirect_stdout(sys.stderr if piped else sys.stdout):
+        columns((name, f"{len(content)} bytes") for name, content in files.items())
     if arguments.list:
+        return 0
+    if piped:  # out of a pod, whose root cannot be written
+        sys.stdout.buffer.write(_archive(files, int(now.timestamp())))
         return 0
     path = Path(arguments.file or f"imds-agent-support-{now:%Y%m%dT%H%M%SZ}.tar.gz")
     write_whole(path, _archive(files, int(now.timestamp())))
@@ -111,10 +117,11 @@ def _os() -> str | None:
 
 
 def _log(name: str | None) -> str:
-    """Return the daemon's log: a file, or the journal where there is one."""
+    """Return the daemon's log: a file, standard input, or the journal where there is one."""
     if name is not None:
         try:
-            return Path(name).read_bytes()[-LARGEST:].decode("utf-8", "replace")
+            whole = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            return whole[-LARGEST:].decode("utf-8", "replace")
         except OSError as error:
             raise Told(f"{name}: cannot be read: {error.strerror}") from error
     try:

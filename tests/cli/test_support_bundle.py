@@ -1,12 +1,13 @@
 """A support bundle holds what helps and nothing that is private, and says what is in it before it is written."""
 
 import json
+import subprocess
 import tarfile
 
 import pytest
 
 from agent.emulator import Emulator
-from tests.cli.running import imds_agent, refused
+from tests.cli.running import command, environment, imds_agent, refused
 
 SECRET = "hunter2"
 COMPUTE = {
@@ -73,6 +74,20 @@ def test_nothing_private_is_in_it_and_what_helps_is(imds, tmp_path):
     }
     assert path.stat().st_mode & 0o777 == 0o600
     assert [line.split()[0] for line in told.splitlines()] == [*found, "wrote"]
+
+
+def test_it_comes_through_a_pipe_where_nothing_can_be_written(imds, tmp_path):
+    """As out of a pod with a read-only root: the archive on standard output, the list beside it, the log from outside."""
+    words = ("support-bundle", f"--imds-url={imds.url}", "--logs=-", "--file=-")
+    done = subprocess.run(
+        command(*words), input=LOG.encode(), cwd="/proc", env=environment(), capture_output=True, check=True
+    )
+    path = tmp_path / "bundle.tar.gz"
+    path.write_bytes(done.stdout)
+    found = files(path)
+    assert [line.split()[0] for line in done.stderr.decode().splitlines()] == [*found]
+    assert "event.seen" in found["log.txt"]
+    assert SECRET not in "".join(found.values())
 
 
 def test_it_can_be_only_listed(imds, tmp_path):
