@@ -78,6 +78,15 @@ def test_it_runs_the_agent_by_default_and_without_a_shell(containers):
     assert (containers.image["Entrypoint"], containers.image["Cmd"]) == (["/opt/venv/bin/imds-agent"], ["run"])
 
 
+def test_its_command_is_found_by_its_name_alone(containers):
+    """As `kubectl exec POD -- imds-agent doctor` looks for it."""
+    [folders] = [value.partition("=")[2] for value in containers.image["Env"] if value.startswith("PATH=")]
+    found = [
+        f"{folder}/imds-agent" for folder in folders.split(":") if (containers.files / f".{folder}/imds-agent").exists()
+    ]
+    assert found == containers.image["Entrypoint"]
+
+
 def test_it_keeps_no_package_index_certificate_or_setting_of_its_build(containers):
     assert not list(containers.files.glob(f"{SITE}/pip*"))
     assert not [each for each in containers.image["Env"] if each.startswith(("PIP_", "SSL_"))]

@@ -63,7 +63,6 @@ def bare(objects: list[dict]) -> dict[tuple[str, str], Any]:
             template = item["spec"]["template"]
             template["metadata"].pop("annotations", None)
             agent = template["spec"]["containers"][0]
-            agent["args"] = [flag for flag in agent["args"] if not flag.startswith("--config=")]
             agent["env"] = [entry for entry in agent["env"] if not entry["name"].startswith("IMDS_AGENT_")]
             for part in (agent["volumeMounts"], template["spec"]["volumes"]):
                 part[:] = [entry for entry in part if entry["name"] != "settings"]
@@ -284,6 +283,16 @@ def test_a_switch_in_the_values_is_the_config_map_that_is_mounted():
 @pytest.mark.parametrize("values", ["", "settings: {log-level: debug}"])
 def test_no_volume_is_mounted_by_a_sub_path(values):
     assert "subPath:" not in template(values=values)
+
+
+def test_what_is_run_by_exec_in_a_pod_has_the_settings_of_its_agent(tmp_path):
+    """It gets the container's variables, not its arguments: a domain or a policy must not be among these."""
+    objects = chart_objects(values="settings: {domain: vm.example.com, policy: {Reboot: drain}}")
+    whole = settings_of(objects, tmp_path)
+    container(objects)["args"] = ["run"]
+    by_exec = settings_of(objects, tmp_path)
+    assert (by_exec.domain, by_exec.policy) == (whole.domain, whole.policy) == ("vm.example.com", whole.policy)
+    assert by_exec.policy != Settings().policy
 
 
 def test_settings_come_as_they_were_written(tmp_path):

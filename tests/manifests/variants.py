@@ -68,12 +68,9 @@ def settings_of(objects: list[Object], folder: Path) -> Settings:
     command, *flags = found["args"]
     assert command == "run"
     path = settings_file(objects, folder)
-    assert [flag for flag in flags if flag.startswith("--config=")] == (
-        ["--config=/etc/imds-agent/settings/settings.yaml"] if path else []
-    )
-    here = [f"--config={path}" if flag.startswith("--config=") else flag for flag in flags]
     environment = {entry["name"]: entry.get("value", "given") for entry in found["env"]}
-    return read_settings(parser.parse_args(here), environment)
+    assert environment.get("IMDS_AGENT_CONFIG") == ("/etc/imds-agent/settings/settings.yaml" if path else None)
+    return read_settings(parser.parse_args(flags), {**environment, "IMDS_AGENT_CONFIG": str(path or "")})
 
 
 def flat(rules: list[Object]) -> set[tuple[str, str, str]]:
