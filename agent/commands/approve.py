@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent.clients.cluster_errors import ClusterConflict, ClusterError
 from agent.clients.imds import unsent
 from agent.clients.imds_errors import ImdsError
-from agent.commands.facts import DEADLINE
+from agent.commands.facts import DEADLINE, scheduled
 from agent.commands.output import BOLD, DIM, paint, say, say_json
 from agent.core.events import EventDocument, ScheduledEvent, concerns, event_key
 from agent.core.mark import mark_text, read_mark
@@ -51,7 +51,7 @@ def approve(settings: Settings, arguments: argparse.Namespace) -> int:
         arguments: `event_id`, `yes` (do not ask), `approver` (a name for the mark, or None) and `output`.
     """
     client = imds_client(settings)
-    event = _found(client.events().value, arguments.event_id)
+    event = _found(scheduled(client), arguments.event_id)
     asks = not arguments.yes
     if asks and (arguments.output == "json" or not sys.stdin.isatty()):
         raise Told("nobody can be asked here: give --yes to approve without a question")

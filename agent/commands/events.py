@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from agent.clients.imds_errors import ImdsError
-from agent.commands.facts import DEADLINE
+from agent.commands.facts import DEADLINE, scheduled
 from agent.commands.output import DIM, YELLOW, columns, paint, say, say_json
 from agent.core.events import EventDocument, ScheduledEvent, concerns
 from agent.core.policy import Decision, decide
@@ -40,7 +40,7 @@ def events(settings: Settings, arguments: argparse.Namespace) -> int:
     client = imds_client(settings)
     name = client.instance(deadline=DEADLINE).value.name
     if not arguments.watch:
-        document = client.events().value
+        document = scheduled(client)
         _show(document, _decisions(document, settings), name, arguments.output)
         return 0
     _watch(client, settings, name, arguments.output)

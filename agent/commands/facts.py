@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from agent.clients.imds import ImdsError
+from agent.clients.imds_errors import ImdsError, ImdsUnavailable
 from agent.commands.output import BOLD, DIM, columns, paint, say, say_json, short
 from agent.core.instance import Instance, missing
 from agent.core.instance_document import instance_document
@@ -20,10 +22,28 @@ if TYPE_CHECKING:
     import argparse
 
     from agent.clients.imds import Imds
+    from agent.core.events import EventDocument
     from agent.settings import Settings
 
 ONCE = 1.0  # seconds: one try
 DEADLINE = 6.0  # seconds a person waits before being told
+BUSY = 1.1  # seconds: the service counts requests by the second, five for all processes of a VM
+
+
+def scheduled(client: Imds) -> EventDocument:
+    """Return the scheduled events; asked once more where others have just used up this VM's requests.
+
+    Raises:
+        ImdsUnavailable: no good answer; that is never "no events".
+        ImdsRefused: there will be none until somebody changes something.
+    """
+    try:
+        return client.events().value
+    except ImdsUnavailable as error:
+        if error.status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+    time.sleep(BUSY)
+    return client.events().value
 
 
 def picked(document: Any, key: str) -> Any:

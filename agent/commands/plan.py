@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agent.clients.cluster import Cluster
 from agent.clients.imds_errors import ImdsError
 from agent.clients.switch_file import SwitchFile
-from agent.commands.facts import DEADLINE
+from agent.commands.facts import DEADLINE, scheduled
 from agent.commands.output import BOLD, columns, paint, say, say_json, short
 from agent.core.actions import (
     Action,
@@ -69,7 +69,7 @@ def sight(imds: Imds) -> Sighting:
 
 
 def _listen(imds: Imds) -> Hearing:
-    return heard(Hearing(), imds.events().value, time.monotonic())
+    return heard(Hearing(), scheduled(imds), time.monotonic())
 
 
 def turn_of(settings: Settings, known: Known, view: NodeView) -> Turn:

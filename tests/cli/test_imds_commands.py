@@ -133,6 +133,13 @@ def test_a_service_that_hangs_is_left_in_time(imds):
     assert "no answer within 0.3 s" in said
 
 
+def test_a_vm_whose_requests_are_used_up_is_asked_about_once_more(imds):
+    imds.put_faults([{"kind": "status", "status": 429, "path": "/metadata/scheduledevents", "times": 1}])
+    assert imds_agent("events", f"--imds-url={imds.url}").code == 0
+    imds.put_faults([{"kind": "status", "status": 429, "path": "/metadata/scheduledevents"}])
+    assert "status 429" in refused(1, "events", f"--imds-url={imds.url}")
+
+
 def test_no_events_are_said_to_be_none(imds):
     done = imds_agent("events", f"--imds-url={imds.url}")
     assert (done.code, done.err) == (0, "")
