@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def test_the_base_names_its_image_with_a_version(plane):
 
 def test_an_overlay_changes_the_image(plane, overlay):
     assert image(objects_of(plane, overlay(OTHER_IMAGE))) == "registry.example.com/agent:9.9.9"
+
+
+def test_the_overlay_to_copy_names_the_image_and_switches_nothing_on(plane, tmp_path):
+    """Whoever copies it for the image's sake must not get a drain with it."""
+    text = (BASE.parent / "README.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yaml\n(# my-overlay/kustomization.yaml\n.*?)```", text, re.DOTALL)
+    folder = tmp_path.resolve()
+    (folder / "kustomization.yaml").write_text(example.replace("../manifests", os.path.relpath(BASE.parent, folder)))
+    made, base = objects_of(plane, folder), objects_of(plane, BASE)
+    assert container(made).pop("image").startswith("registry.example.com/")
+    container(base).pop("image")
+    assert made == base
 
 
 def test_an_overlay_leaves_the_policies_out_and_nothing_else(plane, overlay, tmp_path):
