@@ -83,8 +83,11 @@ def withdraw(settings: Settings, arguments: argparse.Namespace) -> int:
     if not arguments.all:
         own_node(settings)
     cluster = Cluster(access(settings))
+    names = _all_names(cluster) if arguments.all else [own_node(settings)]
+    if arguments.all:
+        say(f"off all nodes of {cluster.server}")
     failed = 0
-    for name in _all_names(cluster) if arguments.all else [own_node(settings)]:
+    for name in names:
         try:
             view = _withdrawn(cluster, name, settings.domain)
         except (ClusterError, NotOurs) as error:
