@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -87,6 +88,15 @@ def distrust(path: Path) -> str | None:
     except OSError as error:
         return f"{path}: {error.strerror}"
     return None
+
+
+def unstartable(error: OSError) -> str:
+    """Return why a hook that is there and executable was not started, and where to look: mostly at its first line."""
+    hints = {
+        errno.ENOEXEC: ": its first line must name an interpreter, such as #!/bin/sh",
+        errno.ENOENT: ": the interpreter that its first line names",
+    }
+    return f"{error.strerror}{hints.get(error.errno or 0, '')}"
 
 
 class Hook:

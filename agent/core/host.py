@@ -123,6 +123,16 @@ def noted(state: HostState, run: Run, outcome: Outcome) -> HostState:
     return replace(state, events=tuple(events))
 
 
+def interrupted(state: HostState) -> tuple[Run, ...]:
+    """Return the hooks that ran when the state was written; whoever reads it then knows of no end of theirs."""
+    return tuple(
+        Run(hook=ran.hook, phase=ran.phase, event=event)
+        for event in state.events
+        for ran in event.ran
+        if ran.outcome == "begun"
+    )
+
+
 def withheld(turn: HostTurn) -> HostState:
     """Return the state of a turn whose hooks and approvals were not begun, since it could not be written down."""
     begun = {(run.event.key, run.phase, run.hook) for run in turn.runs}

@@ -110,7 +110,7 @@ def state_text(state: HostState) -> str:
 
 
 def read_state(text: str | bytes) -> HostState:
-    """Read the state after a restart: hooks that were begun then are lost.
+    """Read a state as it was written.
 
     Raises:
         DocumentError: it is none, or of another version.
@@ -162,11 +162,7 @@ def _shown(place: Place) -> ScheduledEvent:
 
 def _ran(place: Place) -> Ran:
     outcome: Outcome = _word(place.at("outcome"), get_args(Outcome))
-    return Ran(
-        phase=_word(place.at("phase"), PHASES),
-        hook=_needed(place.at("hook")),
-        outcome="lost" if outcome == "begun" else outcome,
-    )
+    return Ran(phase=_word(place.at("phase"), PHASES), hook=_needed(place.at("hook")), outcome=outcome)
 
 
 def _word(place: Place, words: tuple[_Word, ...]) -> _Word:

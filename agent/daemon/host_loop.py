@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.clients.files import clear_halves, write_for_good, write_whole
-from agent.clients.hooks import Ended, Hook, distrust, look
+from agent.clients.hooks import Ended, Hook, distrust, look, unstartable
 from agent.core.document import DocumentError
 from agent.core.events import event_key
 from agent.core.host import (
@@ -24,6 +24,7 @@ from agent.core.host import (
     hook_environment,
     host_mark,
     host_turn,
+    interrupted,
     noted,
     withheld,
 )
@@ -102,6 +103,17 @@ class HostLoop:
         self._state = self._written = self._remembered()
         for path in (places.state, places.events):
             clear_halves(path)
+
+    def begin(self) -> None:
+        """Say which hooks were lost when we died, which would be run, and which not: the first event would be late for that."""
+        for run in interrupted(self._state):
+            self._log.error("hook.failed", **_facts(run), because="the agent ended while it ran")
+            self._note(run, "lost")
+        names = self._hooks() or ()
+        self._log.info("hooks.seen", folder=str(self._places.hooks), hooks=list(names))
+        for name in names:
+            if because := distrust(self._places.hooks / name):
+                self._log.error("hook.refused", hook=name, because=because)
 
     def turn(self) -> float:
         """Do all that can be done now; returns the seconds to wait for news before the next turn."""
@@ -203,8 +215,11 @@ class HostLoop:
         try:
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             write_whole(path, text.encode(), 0o644)
-        except (OSError, Told) as error:
-            self._unwritten("events", Told(f"{error}"))
+        except OSError as error:
+            self._unwritten("events", Told(f"{path}: cannot be written: {error.strerror}"))
+            return
+        except Told as error:
+            self._unwritten("events", error)
             return
         self._text = text
         self._said.is_new("events", None)
@@ -227,7 +242,7 @@ class HostLoop:
                 ended=lambda ended: self._report(run, ended),
             )
         except OSError as error:
-            self._log.error("hook.failed", **facts, because=str(error.strerror), seconds=0.0)
+            self._log.error("hook.failed", **facts, because=unstartable(error), seconds=0.0)
             self._note(run, "failed")
 
     def _report(self, run: Run, ended: Ended) -> None:

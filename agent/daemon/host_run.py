@@ -46,6 +46,7 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     )
     with watch.until_stopped():
         log.info("agent.started", version=__version__, kubernetes=False)
+        loop.begin()
         watch.start()
         try:
             _turn(loop, watch)

@@ -21,6 +21,7 @@ from agent.core.host import (
     hook_environment,
     host_mark,
     host_turn,
+    interrupted,
     noted,
     withheld,
 )
@@ -226,6 +227,15 @@ def test_a_folder_that_cannot_be_read_is_not_a_folder_without_hooks():
 
 def test_where_nobody_waits_it_may_begin_at_once():
     assert approved(HostState(), seen(showing(OWN), hooks=())) == ["E1"]
+
+
+def test_a_hook_that_ran_when_we_died_is_lost_and_not_run_again():
+    first = turn(HostState(), seen(showing(event())))
+    read = read_state(state_text(first.state))
+    assert [(run.hook, run.phase, run.event.event.id) for run in interrupted(read)] == [("10-a", "scheduled", "E1")]
+    state = noted(read, interrupted(read)[0], "lost")
+    assert interrupted(state) == ()
+    assert finish(state, seen(showing(event())))[1] == [("20-b", "scheduled", "E1")]
 
 
 @pytest.mark.parametrize("outcome", ["failed", "late", "refused", "lost"])

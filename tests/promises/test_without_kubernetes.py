@@ -114,10 +114,42 @@ def test_a_restart_in_the_middle_runs_nothing_twice_and_what_is_left_once(tmp_pa
         scene.wait_shown(
             lambda each: each["events"] and each["events"][0]["hooks"]["scheduled"]["20-second"] == "lost", "lost"
         )
+        lost = scene.agent.wait_said("hook.failed")
+        assert (lost["hook"], lost["phase"], lost["event_id"]) == ("20-second", "scheduled", event_id)
+        assert lost["because"] == "the agent ended while it ran"
         scene.agent.restart()
         scene.over(event_id)
         wait_until(lambda: len(scene.notes()) >= 5, "gone", scene.agent.tail)
+        assert len([each for each in scene.agent.said("hook.failed") if each["phase"] == "scheduled"]) == 1
         assert scene.notes()[3:5] == [("10-first", "gone", event_id), ("20-second", "gone", event_id)]
+
+
+def test_what_will_be_run_and_what_will_not_is_said_before_there_is_any_event(tmp_path):
+    with host(tmp_path) as scene:
+        scene.hook("10-fine")
+        scene.hook("20-open", mode=0o777)
+        scene.hook("30-forgotten", mode=0o644)
+        scene.wait_ready()
+        found = scene.agent.wait_said("hooks.seen")
+        assert (found["folder"], found["hooks"]) == (str(scene.hooks), ["10-fine", "20-open"])
+        assert scene.agent.log[0]["event"] == "agent.started"
+        refused = scene.agent.wait_said("hook.refused")
+        assert refused["hook"] == "20-open"
+        assert refused["because"] == f"{scene.hooks}/20-open can be written by others (mode 777)"
+        assert scene.agent.wait_said("hook.skipped")["hook"] == "30-forgotten"
+
+
+def test_a_hook_that_cannot_be_started_is_told_with_what_to_look_at(tmp_path):
+    with host(tmp_path) as scene:
+        scene.hook("10-without").write_text("echo no interpreter\n")
+        scene.hook("20-elsewhere").write_text("#!/no/such/shell\n")
+        scene.wait_ready()
+        scene.event("Reboot")
+        scene.agent.wait_said("hook.failed", 2)
+        assert [each["because"] for each in scene.agent.said("hook.failed")] == [
+            "Exec format error: its first line must name an interpreter, such as #!/bin/sh",
+            "No such file or directory: the interpreter that its first line names",
+        ]
 
 
 @pytest.mark.slow
