@@ -50,6 +50,7 @@ class HostsKnown:
     """All that the file is decided from.
 
     Attributes:
+        whole: the hosts are all that there are; else others have yet to be heard.
         datanodes: None where the NameNode did not say.
         standing: what the file says now.
         overrides: people's own entries, which win.
@@ -58,6 +59,7 @@ class HostsKnown:
 
     hosts: tuple[HdfsHost, ...]
     datanodes: tuple[DataNode, ...] | None
+    whole: bool = True
     standing: tuple[HostEntry, ...] = ()
     overrides: tuple[HostEntry, ...] = ()
     begun: Begun = field(default_factory=dict)
@@ -241,19 +243,20 @@ def _own_entries(known: HostsKnown, kind: Kind, addresses: Mapping[str, str]) ->
 
 
 def _others(known: HostsKnown, named: set[str], now: float) -> tuple[list[HostEntry], list[str]]:
-    """Return entries of hosts that we know nothing of: kept while the NameNode has them live, or while it does not say.
+    """Return entries of hosts that we know nothing of: kept while the NameNode has them live, or until it and all have spoken.
 
     Nobody asks for their maintenance anew, so it ends when its term does.
     """
     standing = {each.address: each for each in known.standing}
     live = {each.address for each in known.datanodes or () if each.live}
-    kept = live if known.datanodes is not None else set(standing)
+    kept = live if known.whole and known.datanodes is not None else live | set(standing)
     entries = [_lapsed(standing.get(address, HostEntry(address=address)), now) for address in sorted(kept - named)]
-    if not entries or known.datanodes is None:
+    strange = sorted(live - named)
+    if not strange:
         return entries, []
-    shown = ", ".join(each.address for each in entries[:5])
+    shown = ", ".join(strange[:5])
     return entries, [
-        f"{len(entries)} live DataNodes are no host that is known here ({shown}): kept in dfs.hosts as they are"
+        f"{len(strange)} live DataNodes are no host that is known here ({shown}): kept in dfs.hosts as they are"
     ]
 
 

@@ -127,14 +127,17 @@ class HostsWriter:
         self.plan: HostsPlan | None = None
         self.view: NameNodeView | None = None
 
-    def turn(self, hosts: tuple[HdfsHost, ...]) -> float:
+    def turn(self, hosts: tuple[HdfsHost, ...], *, whole: bool = True) -> float:
         """Do what is due; returns in how many seconds to look again.
+
+        Args:
+            whole: these are all; else entries stay of whoever has yet to be heard.
 
         Raises:
             Told: a file cannot be read or written.
         """
         self.view = self._look()
-        known = self._known(hosts)
+        known = self._known(hosts, whole=whole)
         plan = self.plan = hosts_plan(known, self._rules, self._clock())
         self._once("hdfs.hosts_odd", plan.warnings, warnings=list(plan.warnings)[:20])
         pause = self._write(known, plan)
@@ -154,9 +157,10 @@ class HostsWriter:
             self._log.info("hdfs.namenode_answers")
         return view
 
-    def _known(self, hosts: tuple[HdfsHost, ...]) -> HostsKnown:
+    def _known(self, hosts: tuple[HdfsHost, ...], *, whole: bool) -> HostsKnown:
         return HostsKnown(
             hosts=hosts,
+            whole=whole,
             datanodes=self.view.datanodes if self.view is not None else None,
             standing=self._standing(),
             overrides=self._own(),

@@ -36,6 +36,10 @@ class Source(Protocol):
         """Return those that are known; None before anything is."""
         ...
 
+    def whole(self) -> bool:
+        """Return whether everybody has been heard since we began, so that who is missing is gone."""
+        ...
+
     def age(self) -> float | None:
         """Return for how many seconds nothing was heard; None before anything was."""
         ...
@@ -67,6 +71,10 @@ class Nodes:
     def hosts(self) -> tuple[HdfsHost, ...] | None:
         """Return the nodes that have a place."""
         return None if self._heard is None else tuple(self._hosts.values())
+
+    def whole(self) -> bool:
+        """Return whether they have been listed."""
+        return self._heard is not None
 
     def age(self) -> float | None:
         """Return for how many seconds the API server has been silent; bookmarks come each minute or so."""
@@ -146,12 +154,16 @@ class Agents:
         self._urls, self._log = urls, log
         self._hosts: dict[str, HdfsHost] = {}  # by URL
         self._heard: dict[str, float] = {}
-        self._asked = False
+        self._asked = self._silent = False
         self._told: dict[str, str] = {}
 
     def hosts(self) -> tuple[HdfsHost, ...] | None:
         """Return the VMs whose place is known."""
         return tuple(self._hosts.values()) if self._asked else None
+
+    def whole(self) -> bool:
+        """Return whether the place of each VM that is listed is known."""
+        return self._asked and not self._silent
 
     def age(self) -> float | None:
         """Return for how many seconds the agent has been silent that was heard least lately."""
@@ -182,6 +194,7 @@ class Agents:
                 known[url] = found
         self._heard = {url: at for url, at in self._heard.items() if url in answers}
         self._hosts, self._asked = _each_for_itself(known, answers), True
+        self._silent = len(self._hosts) < len(answers)  # last, so that whoever finds it false has all of them
 
     def _run(self, bell: Callable[[], None]) -> None:
         while True:
@@ -233,6 +246,10 @@ class Fixed:
     def hosts(self) -> tuple[HdfsHost, ...] | None:
         """Return them."""
         return self._hosts
+
+    def whole(self) -> bool:
+        """Return that they are all."""
+        return True
 
     def age(self) -> float | None:
         """Return for how many seconds they have been known."""

@@ -39,10 +39,11 @@ class Sync:
         Raises:
             Told: the files are as they were, or some of them.
         """
-        known = self._source.hosts() or ()
-        self._table.write(each.host for each in known)
+        whole, known = self._source.whole(), self._source.hosts() or ()
+        self._table.write((each.host for each in known), whole=whole)
+        self._table.must_stand()
         if self._hosts is not None:
-            self._hosts.turn(known)
+            self._hosts.turn(known, whole=whole)
         self.metrics.turned(self._source, self._table, self._hosts)
 
     def run(self) -> None:
@@ -58,12 +59,12 @@ class Sync:
     def _turn(self) -> float:
         pause = LONGEST
         try:
-            known = self._source.hosts()
+            whole, known = self._source.whole(), self._source.hosts()  # in this order: the other thread may look in between
             if known is not None:
-                self._table.write(each.host for each in known)
-                self.written = True
+                self._table.write((each.host for each in known), whole=whole)
+                self.written = bool(self._table.rows)
                 if self._hosts is not None:
-                    pause = self._hosts.turn(known)
+                    pause = self._hosts.turn(known, whole=whole)
             self._failed = ""
         except Told as error:
             pause = AFTER_FAILURE

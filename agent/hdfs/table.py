@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from agent.core.racks import RackedHost, RackForm
 
+NOBODY = "no host with a place is known; labels, and agents, need twenty seconds after their start"
+
 
 class TableWriter:
     """Writes a table when what stands in it would change, and keeps the one before."""
@@ -28,27 +30,41 @@ class TableWriter:
             clear_halves(each)
         self.rows = 0  # of the table as it stands
 
-    def write(self, hosts: Iterable[RackedHost]) -> bool:
+    def write(self, hosts: Iterable[RackedHost], *, whole: bool = True) -> bool:
         """Write what is known now; returns whether anything changed.
 
         A table never becomes empty by itself: that no node is known is a fault somewhere else.
 
+        Args:
+            whole: these are all; else what stands in the table counts, too, for whoever has yet to be heard.
+
         Raises:
             Told: it cannot be written.
         """
-        rows, wrong = self._own_rows()
-        table = table_of(hosts, self._form, rows)
-        self._say((*wrong, *table.warnings))
+        own, wrong = self._own_rows()
+        table = table_of(hosts, self._form, own)
         before = self._text()
-        text = table_text(table.rows, self._form, self._own)
-        self.rows = len(table.rows) or self.rows
-        if text == before or not table.rows:
+        standing = read_table(before, self._form.depth)
+        rows = table.rows if whole or standing is None else {**standing[0], **table.rows}
+        self._say((*wrong, *table.warnings, *(() if rows else (NOBODY,))))
+        text = table_text(rows, self._form, self._own)
+        self.rows = len(rows) or self.rows
+        if text == before or not rows:
             return False
-        if read_table(before, self._form.depth) is not None:
+        if standing is not None:
             write_whole(self._previous, before.encode(), 0o644)
         write_whole(self._path, text.encode(), 0o644)
-        self._log.info("hdfs.table_written", rows=len(table.rows), depth=self._form.depth)
+        self._log.info("hdfs.table_written", rows=len(rows), depth=self._form.depth)
         return True
+
+    def must_stand(self) -> None:
+        """Make sure that there is something in the table.
+
+        Raises:
+            Told: nobody was known.
+        """
+        if not self.rows:
+            raise Told(f"{self._path}: not written: {NOBODY}")
 
     def _say(self, warnings: tuple[str, ...]) -> None:
         if warnings != self._said:

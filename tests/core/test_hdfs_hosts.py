@@ -115,6 +115,16 @@ def test_a_live_datanode_that_nobody_knows_is_kept_as_it_stood_and_told():
     assert any("1 live DataNodes are no host that is known here (10.0.0.9)" in each for each in plan.warnings)
 
 
+def test_until_everybody_was_heard_nobody_leaves_the_list_and_nothing_is_strange():
+    standing = (entry(1), entry(9, "IN_MAINTENANCE", UNTIL))
+    there = known(host(1), datanodes=(live(1), live(9, live=False)), standing=standing)
+    assert entry(9, "IN_MAINTENANCE", UNTIL) in hosts_plan(replace(there, whole=False), RULES, NOW).entries
+    assert [each.address for each in hosts_plan(there, RULES, NOW).entries] == ["10.0.0.1"]
+    assert not any(
+        "no host that is known here" in each for each in hosts_plan(replace(there, whole=False), RULES, NOW).warnings
+    )
+
+
 def test_maintenance_of_a_host_that_nobody_knows_any_more_ends_with_its_term():
     standing = (entry(9, "IN_MAINTENANCE", UNTIL),)
     situation = known(host(1), datanodes=(live(1), live(9)), standing=standing)

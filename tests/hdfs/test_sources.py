@@ -11,7 +11,7 @@ from agent.core.placement import Placement
 from agent.daemon.facts_server import FactsServer
 from agent.hdfs.sources import Agents
 from agent.told import Told
-from tests.cli.running import command, environment
+from tests.cli.running import command, environment, imds_agent
 from tests.daemon.partners import Log
 from tests.hdfs.test_sync import rows
 from tests.promises.agents import tended, wait_until
@@ -24,6 +24,7 @@ def test_agents_on_vms_fill_the_table_and_their_events_are_known(plane, tmp_path
         source = Agents(lambda: [f"http://{address}", "http://127.0.0.1:9"], log.logger)
         scene.wait_labelled()
         wait_until(lambda: source.look() or source.hosts(), "a sure place")
+        assert not source.whole(), "one of the two has not been heard"
         [found] = source.hosts()
         assert found.host.placement.zone == "1"
         assert found.events == ()
@@ -43,6 +44,14 @@ def test_agents_on_vms_fill_the_table_and_their_events_are_known(plane, tmp_path
             measured = requests.get(f"http://{probes}/metrics", timeout=5).text
             scene.agent.kill()
             source.look()
+            alone = Agents(lambda: [f"http://{address}"], log.logger)
+            alone.look()
+            assert (alone.hosts(), alone.whole()) == ((), False)
+            once = ("hdfs-sync", "--once", "--from=agents", f"--agents={urls}", f"--table={table}")
+            before = rows(table)
+            assert "no answer" in imds_agent(*once).err
+            assert rows(table) == before, "a table that is written anew keeps who is silent"
+            assert "not written: no host with a place is known" in refused_last(*once, f"--table={tmp_path / 'none'}")
             assert [[each.id for each in host.events] for host in source.hosts()] == [[event_id]]
             assert source.age() > 0
         finally:
@@ -76,6 +85,12 @@ def told(name: str, *addresses: str) -> str:
         vm_id=name, name=name, computer_name=name, addresses=addresses, placement=placement, complete=True, events=(), age=0,
     )  # fmt: skip
     return facts_text(said)
+
+
+def refused_last(*given: str) -> str:
+    done = imds_agent(*given)
+    assert done.code == 1, done
+    return done.err.splitlines()[-1]
 
 
 def test_a_list_that_cannot_be_read_changes_nothing(tmp_path):

@@ -13,7 +13,7 @@ from agent.core.hdfs_nodes import NodePlace
 from agent.core.rack_table import read_table
 from agent.core.racks import RackedHost, read_form
 from agent.hdfs.metrics import SyncMetrics
-from agent.hdfs.sources import Nodes
+from agent.hdfs.sources import Fixed, Nodes
 from agent.hdfs.sync import Sync
 from agent.hdfs.table import TableWriter
 from agent.told import Told
@@ -47,7 +47,31 @@ def test_a_table_is_written_when_it_changes_and_the_one_before_is_kept(tmp_path)
     assert path.stat().st_mode & 0o777 == 0o644
     assert not writer.write([]), "no node known is a fault somewhere else"
     assert len(rows(path)) == 2
-    assert log.names() == ["hdfs.table_written"] * 2
+    assert log.names() == ["hdfs.table_written"] * 2 + ["hdfs.racks_odd"]
+
+
+def test_until_everybody_was_heard_rows_of_the_table_stay_and_what_is_told_wins(tmp_path):
+    path, moved = tmp_path / "racks", NodePlace(location="westeurope", zone="2")
+    TableWriter(path, AUTO, (), None, Log().logger).write([host("10.0.0.4"), host("10.0.0.5")])
+    again = TableWriter(path, AUTO, (), None, Log().logger)
+    assert not again.write([], whole=False)
+    assert again.write([host("10.0.0.4", placement=moved)], whole=False)
+    assert rows(path) == {"10.0.0.4": "/westeurope-2", "10.0.0.5": "/westeurope-1"}
+    assert again.write([host("10.0.0.4", placement=moved)], whole=True)
+    assert rows(path) == {"10.0.0.4": "/westeurope-2"}
+    (tmp_path / "racks").write_text("torn")
+    assert again.write([host("10.0.0.4")], whole=False)
+    assert rows(path) == {"10.0.0.4": "/westeurope-1"}
+
+
+def test_a_sync_that_knows_nobody_is_not_ready_and_says_why(tmp_path):
+    log = Log()
+    sync = Sync(Fixed([]), TableWriter(tmp_path / "racks", AUTO, (), None, log.logger), None, SyncMetrics(), log.logger)
+    with pytest.raises(Told, match="not written: no host with a place is known"):
+        sync.once()
+    sync._turn()
+    assert not sync.written
+    assert log.names() == ["hdfs.racks_odd"]
 
 
 def test_overrides_win_and_what_is_odd_is_said_once(tmp_path):
@@ -69,6 +93,9 @@ class Odd:
 
     def hosts(self):
         raise RecursionError
+
+    def whole(self):
+        return True
 
     def age(self):
         return None
