@@ -294,7 +294,7 @@ SUBS = (
 )
 MORE = {
     "events": "Asking for events switches them on for the VM.",
-    "attest": "Exit code: 0 genuine, 1 not genuine, 3 cannot tell. Needs the extra imds-agent[attest].",
+    "attest": "Exit code: 0 genuine, 1 not genuine, 3 cannot tell. Needs the library cryptography.",
     "custom-data": "Never shows content. Its own copies are root's alone. Exit code 1 where nothing was given.",
     "doctor": "Exit code 1 where something keeps the agent from its work. docs/doctor.md says more of each check.",
     "first-boot": "Exit code 0 whatever comes of it, so that no boot is stopped: /run/imds-agent/status.json says more.",

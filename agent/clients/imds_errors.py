@@ -22,6 +22,7 @@ _UNREACHED = (
     "leave by the primary NIC's primary address, or there is no route to 169.254.169.254/32"
 )
 _LATER = "It is worth asking again"
+_FIRST = "The first request for scheduled events may take two minutes; otherwise it is worth asking again"
 
 
 class ImdsError(Told):
@@ -74,7 +75,7 @@ def unreached(url: str, error: Exception, connect: float, read: float) -> ImdsUn
     if isinstance(error, requests.ConnectTimeout):
         return ImdsUnavailable(url, f"no connection within {connect:g} s", _UNREACHED)
     if isinstance(error, requests.Timeout):
-        advice = "The first request for scheduled events may take two minutes; otherwise it is worth asking again"
+        advice = _FIRST if "/scheduledevents" in url else _LATER
         return ImdsUnavailable(url, f"connected, but no answer within {read:g} s", advice)
     causes = _causes(error)
     cause = next((each for each in causes if isinstance(each, OSError) and isinstance(each.errno, int)), None)

@@ -68,7 +68,7 @@ def _trust(arguments: argparse.Namespace) -> Trust:
     try:
         from agent.clients.signature import Trust, read_certificates, system_roots  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise Told("attest needs the library cryptography: pip install cryptography") from error
+        raise Told("attest needs the library cryptography: pip install 'cryptography>=44'") from error
     roots = read_certificates(Path(arguments.roots)) if arguments.roots else system_roots()
     pinned = tuple(each for path in arguments.intermediates or () for each in read_certificates(Path(path)))
     issuers = None if arguments.offline else Issuers(_place(text) for text in arguments.issuer_host or ())

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from agent.emulator.default_vm import default_vm
 from agent.emulator.faults import Faults
 from agent.emulator.identity import SYSTEM, Identity
 from agent.emulator.limits import Window
-from agent.emulator.reading import Document, InputError, list_of, merged, object_of, word_of
+from agent.emulator.reading import Document, InputError, list_of, merged, object_of, word_of, wrong
 from agent.emulator.shape import checked_instance
 
 
@@ -85,13 +86,23 @@ def fleet_from(given: object, base: Document | None = None) -> tuple[Vm, ...]:
 
 def _vm_from(given: object, path: str, base: Document) -> Vm:
     entry = object_of(given, path, ("address", "instance"))
-    address = word_of(entry.get("address"), f"{path}.address", "an address such as '127.0.1.5'")
+    address = _address_from(entry.get("address"), f"{path}.address")
     document = merged(base, object_of(entry.get("instance", {}), f"{path}.instance"))
     try:
         (vm,) = one_vm(document)
     except InputError as error:
         raise InputError(f"{path}.instance{str(error).removeprefix('$')}") from None
     return Vm(name=vm.name, address=address, instance=vm.instance)
+
+
+def _address_from(given: object, path: str) -> str:
+    what = "an address such as '127.0.1.5'"
+    text = word_of(given, path, what)
+    try:
+        ip_address(text)
+    except ValueError:
+        raise wrong(path, what, text) from None
+    return text
 
 
 def _must_differ(values: Sequence[str], field: str) -> None:

@@ -164,3 +164,10 @@ def test_a_wrong_fleet_is_refused_with_place_expectation_and_finding(given, erro
     with pytest.raises(InputError) as caught:
         fleet_from(given)
     assert str(caught.value) == error
+
+
+@pytest.mark.parametrize("address", ["x", "127.0.1.1:80", ""])
+def test_an_address_that_is_none_is_told_with_its_place(address):
+    with pytest.raises(InputError) as wrong:
+        fleet_from([FLEET[0], {"address": address, "instance": {"compute": {"name": "e"}}}])
+    assert str(wrong.value).startswith("$[1].address: expected an address such as '127.0.1.5', found ")
