@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
@@ -58,9 +58,9 @@ def _meant(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+def _parsed(argv: Sequence[str], carried: Container[str] | None) -> argparse.Namespace:
     """Parse, and tell of a wrong flag where its command's --help is known."""
-    arguments, unknown = _parser(argv).parse_known_args(argv)
+    arguments, unknown = _parser(argv, carried).parse_known_args(argv)
     if unknown and getattr(arguments, "event_id", "") is None and not unknown[0].startswith("-"):
         arguments.event_id = unknown.pop(0)  # argparse fills both operands at the first, and loses an ID behind a flag
     if unknown:
@@ -70,11 +70,12 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+def _parser(words: Sequence[str] | None = None, carried: Container[str] | None = None) -> argparse.ArgumentParser:
     """Return the parser.
 
     Args:
         words: commands that are not among them get no flags, which for all would take 20 ms; None for all of them.
+        carried: the commands that are there; None for all of them.
     """
     asked = {sub.name for sub in SUBS} | {"emulate"} if words is None else set(words)
     parser = _Parser(
@@ -87,6 +88,8 @@ def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"imds-agent {__version__}", help="show it and exit")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for sub in SUBS:
+        if carried is not None and sub.name not in carried:
+            continue
         found = _add_command(commands, sub.name, sub.about, sub.own)
         found.set_defaults(run=_late(sub.where))
         if sub.name not in asked:
@@ -96,9 +99,10 @@ def _parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         if sub.prints:
             found.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what to print [text]")
         add_flags(found, sub.topics, but={name for name, _ in sub.own})
-    emulate = _add_command(commands, "emulate", "serve IMDS over real HTTP, for tests and trials")
-    if "emulate" in asked:
-        _add_emulator(emulate)
+    if carried is None or "emulate" in carried:
+        emulate = _add_command(commands, "emulate", "serve IMDS over real HTTP, for tests and trials")
+        if "emulate" in asked:
+            _add_emulator(emulate)
     return parser
 
 
@@ -139,11 +143,11 @@ def _tell(text: str, code: int) -> int:
     return code
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None, carried: Container[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a tag's letters
     try:
-        arguments = _parsed(sys.argv[1:] if argv is None else argv)
+        arguments = _parsed(sys.argv[1:] if argv is None else argv, carried)
         if arguments.command == "emulate":
             return _emulate(arguments)
         settings = read_settings(arguments)
@@ -154,10 +158,14 @@ def _run(argv: Sequence[str] | None) -> int:
         sys.stdout.flush()  # a reader that left is met here, not when the interpreter ends
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command; returns the exit code."""
+def main(argv: Sequence[str] | None = None, *, carried: Container[str] | None = None) -> int:
+    """Run one sub-command; returns the exit code.
+
+    Args:
+        carried: the commands that are there, since first boot's archive has a few only; None for all of them.
+    """
     try:
-        return _run(argv)
+        return _run(argv, carried)
     except SettingsError as error:
         return _tell(str(error), 2)
     except Told as error:

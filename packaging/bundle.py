@@ -65,7 +65,7 @@ def main():
         sys.exit("imds-agent: " + name + ": this archive does not carry it, only " + ", ".join(CARRIED) + "; install imds-agent")
     from agent.cli import main
 
-    return main()
+    return main(carried=CARRIED)
 
 
 if __name__ == "__main__":

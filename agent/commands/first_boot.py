@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.boot.first_boot import Asked, first_boot, undo
+from agent.boot.kubelets import Kubelets
 from agent.boot.registration import is_settable
 from agent.commands.output import CONTROL, say
 from agent.commands.racks import read_form_or_tell
@@ -31,7 +32,10 @@ def first_boot_command(settings: Settings, arguments: argparse.Namespace) -> int
             _say(undo(asked, dry_run=arguments.dry_run))
             return 0
         with imds_client(settings) as client:
-            _say(first_boot(asked, client, dry_run=arguments.dry_run))
+            outcome = first_boot(asked, client, dry_run=arguments.dry_run)
+        _say(outcome)
+        if asked.kubelet and outcome.scene.kubelets == Kubelets():
+            say("no kubelet, k3s or RKE2 is here: nobody is given labels")
     except Exception as error:  # noqa: BLE001 - a boot goes on, whatever it is
         _complain(f"a fault of ours: {type(error).__name__}: nothing more is done")
     return 0

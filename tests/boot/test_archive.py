@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,13 @@ def test_the_other_commands_that_it_carries_work(archive, imds, tmp_path, versio
     script = tmp_path / "hdfs-rack"
     assert run(python, archive, "hdfs-rack", f"--install={script}", folder=tmp_path).returncode == 0
     assert "def answers(" in script.read_text()
+
+
+def test_its_help_lists_what_it_carries_and_nothing_else(archive, tmp_path):
+    done = run(sys.executable, archive, "--help", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = re.findall(r"^ {4}([a-z][a-z-]+)\b", done.stdout, re.MULTILINE)
+    assert sorted(listed) == ["custom-data", "explain-tag", "facts", "first-boot", "hdfs-rack", "rack"]
 
 
 def test_a_command_that_it_does_not_carry_says_so_in_one_line(archive, tmp_path):

@@ -69,6 +69,16 @@ def test_a_kubelet_gets_its_labels_and_every_program_the_facts(imds, tmp_path):
     assert set(files(tmp_path)) == {UNIT, DEFAULT, INSTANCE, FACTS, STATUS}
 
 
+def test_a_vm_without_kubelet_has_its_facts_and_is_told_that_nobody_was_given_labels(imds, tmp_path):
+    said = "no kubelet, k3s or RKE2 is here: nobody is given labels"
+    done = first_boot(tmp_path, imds.url)
+    assert (done.err, done.out.splitlines()[-1]) == ("", said)
+    assert set(files(tmp_path)) == {INSTANCE, FACTS, STATUS}
+    for quiet in (["--kubelet=none"], ["--undo"]):
+        assert said not in first_boot(tmp_path, imds.url, *quiet).out
+    assert said not in first_boot(kubeadm_vm(tmp_path), imds.url).out
+
+
 def test_the_labels_are_those_that_the_agent_says(imds, tmp_path):
     first_boot(kubeadm_vm(tmp_path), imds.url, "--exclude-labels=vm.*")
     said = json.loads(imds_agent("facts", f"--imds-url={imds.url}", "-o", "json", "--exclude-labels=vm.*").out)[

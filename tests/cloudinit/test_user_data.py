@@ -43,6 +43,16 @@ def test_its_top_level_keys_are_known():
     assert set(yaml.safe_load(text)) == KNOWN
 
 
+@pytest.mark.parametrize(
+    "given", [[], ["none.pyz", "imds-agent-every-boot.service"], [USER_DATA, "no.service"], [USER_DATA]]
+)
+def test_bake_changes_nothing_before_it_knows_what_is_meant(given):
+    done = subprocess.run(
+        ["sh", CLOUDINIT / "bake.sh", *given], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.startswith("usage: sh bake.sh ARCHIVE UNIT")) == (2, "", True)
+
+
 def test_the_values_to_replace_are_two_and_nothing_else_says_replace():
     lines = [line.strip() for line in USER_DATA.read_text().splitlines() if "REPLACE" in line and "#" not in line]
     assert lines == ["url=https://REPLACE.example/imds-agent.pyz", "sha256=REPLACE"]
