@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from agent import __version__
 from agent.settings import FIELDS, Settings, SettingsError, flag
-from agent.settings_sources import add_flags, read_settings
+from agent.settings_sources import add_flags, mistyped, read_settings
 from agent.sub_commands import MORE, SUBS
 from agent.told import Told
 
@@ -151,6 +151,8 @@ def _run(argv: Sequence[str] | None, carried: Container[str] | None) -> int:
         if arguments.command == "emulate":
             return _emulate(arguments)
         settings = read_settings(arguments)
+        for name, meant in mistyped() if arguments.command != "run" else ():  # which logs it
+            _tell(f"{name}: no such setting; did you mean {meant}?", 0)
         settings.rules()  # a wrong domain or rename is told before anything is asked or written
         command: Command = arguments.run
         return command(settings, arguments)

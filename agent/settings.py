@@ -7,6 +7,7 @@ A setting is one field of `Settings`: its name gives the flag (`--release-after`
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "IMDS_AGENT_"
+_OF_SERVICES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$")  # which Kubernetes sets in each pod
 
 
 class SettingsError(Told):
@@ -312,14 +314,11 @@ def variable(name: str) -> str:
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return the variables with our prefix that are no setting: mistyped, or of another version.
 
-    Kubernetes makes some of its own for a Service that is called as we are.
+    Kubernetes makes some of its own for each Service whose name begins as ours.
     """
     known = {PREFIX + "CONFIG", *map(variable, FIELDS)}
-    of_services = (PREFIX + "SERVICE_", PREFIX + "PORT")
     return sorted(
-        name
-        for name in environment
-        if name.startswith(PREFIX) and name not in known and not name.startswith(of_services)
+        name for name in environment if name.startswith(PREFIX) and name not in known and not _OF_SERVICES.search(name)
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.kinds import AUTO, Kind, Misread
-from agent.settings import FIELDS, PREFIX, TOPICS, Settings, SettingsError, flag, variable
+from agent.settings import FIELDS, PREFIX, TOPICS, Settings, SettingsError, flag, unknown_variables, variable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -91,6 +91,20 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if environment.get(variable(name), "") != "":
             found[name] = _read(name, environment[variable(name)], variable(name))
     return found
+
+
+def mistyped(environment: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """Return variables that are no setting but almost one, and which.
+
+    They stop nothing: an older agent may be given a newer one's.
+    """
+    strange = unknown_variables(environment)
+    if not strange:
+        return []
+    from difflib import get_close_matches  # noqa: PLC0415 - as above
+
+    known = sorted(map(variable, FIELDS))
+    return [(name, near[0]) for name in strange if (near := get_close_matches(name, known, n=1, cutoff=0.9))]
 
 
 def read_settings(arguments: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Settings:

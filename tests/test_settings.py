@@ -14,7 +14,7 @@ from agent.core.tags import explain_tag
 from agent.core.taints import TaintRules
 from agent.kinds import Kind
 from agent.settings import FIELDS, Settings, SettingsError, flag, own_node, unknown_variables, variable
-from agent.settings_sources import add_flags, read_settings
+from agent.settings_sources import add_flags, mistyped, read_settings
 from tests.core.builders import instance
 
 # One value of each setting that is not its default: as text, as the file has it, and what it means.
@@ -374,3 +374,18 @@ def test_the_domain_is_in_every_key_that_is_written():
 def test_what_can_be_no_node_is_refused_before_anything_is_asked(name):
     with pytest.raises(SettingsError, match=r"NODE_NAME: expected a node's name"):
         settings(NODE_NAME=name)
+
+
+def test_a_variable_that_is_almost_a_setting_is_found_and_what_kubernetes_sets_for_a_service_is_not():
+    given = {
+        "IMDS_AGENT_RELASE_AFTER": "2m",
+        "IMDS_AGENT_RELEASE_AFTER": "2m",
+        "IMDS_AGENT_CONFIG": "x",
+        "IMDS_AGENT_EVENTS_PORT": "tcp://10.0.0.1:80",
+        "IMDS_AGENT_EVENTS_PORT_80_TCP_ADDR": "10.0.0.1",
+        "IMDS_AGENT_EVENTS_SERVICE_HOST": "10.0.0.1",
+        "IMDS_AGENT_EVENTS_SERVICE_PORT_HTTP": "80",
+        "IMDS_AGENT_OF_SOMEBODY_ELSE": "x",
+        "RELASE_AFTER": "2m",
+    }
+    assert mistyped(given) == [("IMDS_AGENT_RELASE_AFTER", "IMDS_AGENT_RELEASE_AFTER")]

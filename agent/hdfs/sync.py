@@ -59,7 +59,10 @@ class Sync:
     def _turn(self) -> float:
         pause = LONGEST
         try:
-            whole, known = self._source.whole(), self._source.hosts()  # in this order: the other thread may look in between
+            whole, known = (
+                self._source.whole(),
+                self._source.hosts(),
+            )  # in this order: the other thread may look in between
             if known is not None:
                 self._table.write((each.host for each in known), whole=whole)
                 self.written = bool(self._table.rows)

@@ -57,6 +57,12 @@ def test_a_wrong_flag_is_told_with_what_may_have_been_meant():
     assert refused(2, "label", "now") == "no such argument: now (see imds-agent label --help)"
 
 
+def test_a_mistyped_variable_is_told_and_stops_nothing():
+    done = imds_agent("explain-tag", "a", "b", IMDS_AGENT_RELASE_AFTER="2m")
+    assert (done.code, done.out.splitlines()[0]) == (0, "tag.imds-agent.github.io/a=b")
+    assert done.err == "imds-agent: IMDS_AGENT_RELASE_AFTER: no such setting; did you mean IMDS_AGENT_RELEASE_AFTER?\n"
+
+
 def test_a_flag_cannot_be_shortened_for_a_new_one_might_be_meant_tomorrow():
     assert "no such argument: --kube" in refused(2, "run", "--kube=x")
 
