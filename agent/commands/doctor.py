@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,13 +52,27 @@ def _hdfs(arguments: argparse.Namespace) -> tuple[Finding, ...]:
 
 
 def _show(findings: tuple[Finding, ...]) -> None:
-    columns((_word(finding), paint(finding.check, BOLD), finding.found) for finding in findings)
+    alike = _alike(findings)
+    columns(
+        (_word(each), paint(each.check, BOLD), each.found) for each in findings if each not in chain(*alike.values())
+    )
+    for found, those in alike.items():
+        say(f"  {_word(those[0])}  {', '.join(each.check for each in those)}: {found}")
     advised = [finding for finding in findings if finding.advice]
     if advised:
         say("\n" + paint("what to do", BOLD))
     for finding in advised:
         say(f"  {finding.check}: {finding.advice}")
         say(paint(f"    looked at: {finding.looked_at}", DIM))
+
+
+def _alike(findings: tuple[Finding, ...]) -> dict[str, list[Finding]]:
+    """Return what was not looked at for one and the same reason, by the reason: a line for all of it is enough."""
+    found: dict[str, list[Finding]] = {}
+    for each in findings:
+        if each.verdict == "unknown":
+            found.setdefault(each.found, []).append(each)
+    return {reason: those for reason, those in found.items() if len(those) > 1}
 
 
 def _word(finding: Finding) -> str:

@@ -55,6 +55,15 @@ def test_an_imds_that_hangs_is_given_up(imds):
     assert "no answer" in found["document"]["found"]
 
 
+def test_what_was_not_looked_at_for_one_reason_is_one_line(imds):
+    lines = imds_agent("doctor", f"--imds-url={imds.url}").out.splitlines()
+    checks = "kubernetes, rights, own-node policy, label owners, autoscaler"
+    assert [line for line in lines if "rights" in line] == [
+        f"  unknown  {checks}: no node: give --node-name, and --kubeconfig outside a pod"
+    ]
+    assert any(line.split() == ["ok", "connection", "connected"] for line in lines)
+
+
 def test_a_person_reads_what_is_wrong_and_what_to_do(imds):
     imds.put_faults([{"kind": "html"}])
     done = imds_agent("doctor", f"--imds-url={imds.url}", HTTP_PROXY="http://u:hunter2@proxy:3128")
