@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -23,7 +25,6 @@ from agent.clients.cluster_errors import SHOWN, ClusterUnavailable, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 
 Node = dict[str, Any]
@@ -86,7 +87,7 @@ def _configuration(access: Access) -> Configuration:
             client_configuration=configuration
         )
     else:
-        access.kubeconfig.open().close()  # the library says of a missing file that it is invalid
+        _one_at_least(access.kubeconfig)
         load_kube_config(  # type: ignore[no-untyped-call]
             config_file=str(access.kubeconfig),
             context=access.context,
@@ -96,6 +97,12 @@ def _configuration(access: Access) -> Configuration:
     configuration.retries = False
     configuration.connection_pool_maxsize = AT_ONCE  # the one writer alone, but for evictions
     return configuration
+
+
+def _one_at_least(kubeconfig: Path) -> None:
+    """Open the file, or of several, as KUBECONFIG may name, the first that is there: the library calls a missing one invalid."""
+    paths = [Path(each) for each in str(kubeconfig).split(os.pathsep) if each] or [kubeconfig]
+    next((path for path in paths if path.exists()), paths[0]).open().close()
 
 
 def _told(error: Exception) -> str:

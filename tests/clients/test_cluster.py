@@ -1,12 +1,14 @@
 """The cluster client against the real API server: reads, applies, and what the server refuses."""
 
+import os
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from agent.clients.cluster import Access, Cluster
-from agent.clients.cluster_errors import ClusterConflict, ClusterRefused, NodeMissing, NodeReplaced
+from agent.clients.cluster_errors import ClusterConflict, ClusterRefused, ClusterUnavailable, NodeMissing, NodeReplaced
 from tests.controlplane.session import MERGE
 
 ZONE = "topology.imds-agent.github.io/zone"
@@ -23,6 +25,15 @@ def cluster(plane, node):
 def admin(plane):
     with closing(Cluster(Access(kubeconfig=plane.admin_kubeconfig))) as client:
         yield client
+
+
+def test_of_several_kubeconfigs_as_kubectl_takes_them_those_that_are_there_count(plane, node, tmp_path):
+    missing = tmp_path / "none"
+    listed = Path(os.pathsep.join(map(str, (missing, plane.agent_kubeconfig(node.name)))))
+    with closing(Cluster(Access(kubeconfig=listed))) as client:
+        assert client.node(node.name)["metadata"]["name"] == node.name
+    with pytest.raises(ClusterUnavailable, match="No such file"):
+        Cluster(Access(kubeconfig=Path(f"{missing}{os.pathsep}{missing}")))
 
 
 def body(node, uid: str | None = None, **metadata):
