@@ -214,7 +214,7 @@ def test_the_unit_is_one_that_systemd_takes_and_its_command_is_ours(tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
     assert _parser().parse_args(shlex.split(line)[1:]).source == "agents"
     copy = tmp_path / UNIT.name
-    copy.write_text(text.replace("/usr/local/bin/imds-agent", sys.executable).replace("User=hdfs", "User=root"))
+    copy.write_text(text.replace("/opt/imds-agent/bin/imds-agent", sys.executable).replace("User=hdfs", "User=root"))
     analyzed("verify", copy)
 
 
