@@ -27,11 +27,13 @@ class Module:
 
     Attributes:
         package: upstream's module; its programs are the packages below its `cmd`.
+        alone: the module itself is the one program.
         seconds: that each took on two cores in this order, downloads apart.
     """
 
     folder: Path
     package: str
+    alone: bool = False
     seconds: Mapping[str, float]
 
     def cache_folder(self) -> Path:
@@ -63,7 +65,8 @@ class Module:
         """Build beside the program's place and move it there when it is whole."""
         partial = target.with_name(f".{target.name}.{os.getpid()}")
         command = ["nice", "-n", "10", str(go), "build", "-mod=readonly", "-buildvcs=false", "-trimpath"]
-        command += ["-ldflags", "-s -w", "-o", str(partial), f"{self.package}/cmd/{target.name}"]
+        source = self.package if self.alone else f"{self.package}/cmd/{target.name}"
+        command += ["-ldflags", "-s -w", "-o", str(partial), source]
         building = f"building {target.name} (once; up to {self.seconds[target.name] / 60:.1f} minutes on two cores)"
         progress.line(building)
         try:

@@ -1,15 +1,16 @@
-"""promtool and Prometheus, built before the first test."""
+"""promtool, Prometheus and kube-state-metrics, built before the first test."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.built import build_used, needed
-from tests.monitoring.programs import PROMETHEUS
+from tests.monitoring.programs import PROMETHEUS, STATE_METRICS
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    build_used(session, PROMETHEUS)
+    for module in (PROMETHEUS, STATE_METRICS):
+        build_used(session, module)
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,8 @@ def promtool(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def prometheus(pytestconfig: pytest.Config) -> Path:
     return needed(pytestconfig, PROMETHEUS, "prometheus")
+
+
+@pytest.fixture(scope="session")
+def kube_state_metrics(pytestconfig: pytest.Config) -> Path:
+    return needed(pytestconfig, STATE_METRICS, "kube-state-metrics")

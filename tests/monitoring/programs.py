@@ -1,4 +1,7 @@
-"""promtool and Prometheus, upstream's own: `python -m tests.monitoring.programs` builds what is missing and prints the paths."""
+"""promtool, Prometheus and kube-state-metrics, upstream's own.
+
+`python -m tests.monitoring.programs` builds what is missing and prints the paths.
+"""
 
 from pathlib import Path
 
@@ -9,6 +12,12 @@ PROMETHEUS = Module(
     package="github.com/prometheus/prometheus",
     seconds={"promtool": 300, "prometheus": 30},
 )
+STATE_METRICS = Module(
+    folder=Path(__file__).resolve().parent / "kubestate",
+    package="k8s.io/kube-state-metrics/v2",
+    alone=True,
+    seconds={"kube-state-metrics": 180},
+)
 
 if __name__ == "__main__":
-    raise SystemExit(main(PROMETHEUS))
+    raise SystemExit(max(main(module) for module in (PROMETHEUS, STATE_METRICS)))
