@@ -75,6 +75,7 @@ class HostsPlan:
         asked: for which marked events each host should be out of service, by its name.
         entered, left: addresses that leave service with this plan, or come back.
         queued: addresses that must wait, so that not too many leave at once.
+        unknown: addresses of live DataNodes that are no host known here.
     """
 
     kind: Kind
@@ -85,6 +86,7 @@ class HostsPlan:
     entered: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     queued: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -105,8 +107,9 @@ def hosts_plan(known: HostsKnown, rules: HostsRules, now: float) -> HostsPlan:
         now: seconds since 1970.
     """
     kind = rules.kind or telling_kind(each.host.placement for each in known.hosts)
-    if (why := _blocked(known)) is not None:
-        return HostsPlan(kind=kind, entries=None, begun=known.begun, warnings=(why,))
+    strange = _strange(known)
+    if (why := _blocked(known, strange)) is not None:
+        return HostsPlan(kind=kind, entries=None, begun=known.begun, unknown=strange, warnings=(why,))
     placed = _by_name(known.datanodes or ())
     addresses = {each.name: address for each in known.hosts if (address := _address(each, placed))}
     asked = {
@@ -130,6 +133,7 @@ def hosts_plan(known: HostsKnown, rules: HostsRules, now: float) -> HostsPlan:
         entered=tuple(entered),
         left=tuple(address for address, wish in wishes.items() if wish.state == "NORMAL" != wish.before),
         queued=tuple(queued),
+        unknown=tuple(address for address in strange if address not in own),
         warnings=(*warnings, *_too_few(entries, kind, rules)),
     )
 
@@ -151,7 +155,13 @@ def _heeds(datanode: DataNode, entry: HostEntry) -> bool:
     return datanode.upgrade_domain == entry.upgrade_domain and datanode.state in MEANT[entry.state]
 
 
-def _blocked(known: HostsKnown) -> str | None:
+def _strange(known: HostsKnown) -> tuple[str, ...]:
+    """Return the live DataNodes that are none of the hosts."""
+    named = {canonical(name) for each in known.hosts for name in each.host.names}
+    return tuple(each.address for each in known.datanodes or () if each.live and not _is(each, named))
+
+
+def _blocked(known: HostsKnown, strange: tuple[str, ...]) -> str | None:
     """Return why nothing may be written at all."""
     if not known.hosts:
         return "no host with a place is known: dfs.hosts stays as it is"
@@ -159,8 +169,6 @@ def _blocked(known: HostsKnown) -> str | None:
         return (
             None if known.standing else "the NameNode does not say which DataNodes it has: dfs.hosts is not begun yet"
         )
-    named = {canonical(name) for each in known.hosts for name in each.host.names}
-    strange = [each.address for each in known.datanodes if each.live and not _is(each, named)]
     networks = [network_of(text) for each in known.hosts for text in each.host.networks]
     pods = [address for address in strange if _within_any(address, networks)]
     if pods:

@@ -126,6 +126,12 @@ class HostsWriter:
         self._told: dict[str, object] = {}
         self.plan: HostsPlan | None = None
         self.view: NameNodeView | None = None
+        self.missed: tuple[str, ...] = ()  # live DataNodes that the NameNode had otherwise after the last refresh
+
+    @property
+    def refresh_failing(self) -> bool:
+        """Whether the last refresh failed."""
+        return "hdfs.refresh_failed" in self._told
 
     def turn(self, hosts: tuple[HdfsHost, ...], *, whole: bool = True) -> float:
         """Do what is due; returns in how many seconds to look again.
@@ -210,7 +216,7 @@ class HostsWriter:
             self._due = False
             return
         if not self._due and known.datanodes is not None and self._instant() - self._refreshed >= AGAIN:
-            missed = unheeded(plan.entries, known.datanodes)
+            missed = self.missed = unheeded(plan.entries, known.datanodes)
             self._once("hdfs.refresh_without_effect", missed, count=len(missed), addresses=list(missed)[:20])
             self._due = bool(missed)
         if self._due and self._instant() >= self._not_before:

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from agent.core.dfs_hosts import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.hdfs.hosts import HostsWriter
     from agent.hdfs.sources import Source
     from agent.hdfs.table import TableWriter
@@ -30,9 +32,24 @@ class SyncMetrics:
         self._domains = self._gauge("upgrade_domains", "Distinct upgrade domains in dfs.hosts.")
         self._namenode = self._gauge("namenode_up", "Whether the NameNode beside us answered the last time.")
         self._live = self._gauge("datanodes_live", "DataNodes that the NameNode has live.")
+        self._unknown = self._gauge("datanodes_unknown", "Live DataNodes that are no host known here.")
+        self._unheeded = self._gauge(
+            "hosts_unheeded", "Live DataNodes that the NameNode has otherwise than dfs.hosts says, after a refresh."
+        )
+        self._failing = self._gauge("refresh_failing", "1 while the command that refreshes the NameNode fails.")
+        self._written = self._gauge(
+            "written_age_seconds", "Since the files were last seen to say what they should; at first since the start."
+        )
 
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"imds_agent_hdfs_{name}", about, labels, registry=self.registry)
+
+    def follow(self, written_age: Callable[[], float]) -> None:
+        """Ask at each scrape for how many seconds the files may say something else than they should.
+
+        A loop that hangs cannot make them look fresh.
+        """
+        self._written.set_function(written_age)
 
     def turned(self, source: Source, table: TableWriter, hosts: HostsWriter | None) -> None:
         """Take down what a turn left."""
@@ -48,3 +65,6 @@ class SyncMetrics:
         self._domains.set(len({each.upgrade_domain for each in entries} - {None}))
         self._namenode.set(hosts.view is not None)
         self._live.set(sum(each.live for each in hosts.view.datanodes) if hosts.view is not None else 0)
+        self._unknown.set(len(hosts.plan.unknown) if hosts.plan is not None else 0)
+        self._unheeded.set(len(hosts.missed))
+        self._failing.set(hosts.refresh_failing)

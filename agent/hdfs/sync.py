@@ -32,6 +32,8 @@ class Sync:
         self._failed = ""
         self.turned = time.monotonic()  # the last turn, whatever became of it
         self.written = False
+        self._right = time.monotonic()  # when the files last said what they should
+        metrics.follow(lambda: time.monotonic() - self._right)
 
     def once(self) -> None:
         """Write what the source knows now.
@@ -68,6 +70,8 @@ class Sync:
                 self.written = bool(self._table.rows)
                 if self._hosts is not None:
                     pause = self._hosts.turn(known, whole=whole)
+                if self.written:
+                    self._right = time.monotonic()
             self._failed = ""
         except Told as error:
             pause = AFTER_FAILURE

@@ -113,6 +113,10 @@ def test_a_live_datanode_that_nobody_knows_is_kept_as_it_stood_and_told():
     plan = hosts_plan(known(host(1), datanodes=(live(1), live(9)), standing=standing), RULES, NOW)
     assert entry(9, ud="old") in plan.entries
     assert any("1 live DataNodes are no host that is known here (10.0.0.9)" in each for each in plan.warnings)
+    assert plan.unknown == ("10.0.0.9",)
+    assert hosts_plan(known(host(1), datanodes=(live(9),)), RULES, NOW).unknown == ("10.0.0.9",), "nothing is written"
+    written = known(host(1), datanodes=(live(1), live(9)), overrides=(entry(9),))
+    assert hosts_plan(written, RULES, NOW).unknown == (), "who is in a person's own list is known"
 
 
 def test_until_everybody_was_heard_nobody_leaves_the_list_and_nothing_is_strange():

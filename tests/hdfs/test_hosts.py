@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -23,12 +24,15 @@ from agent.core.hdfs_said import read_said
 from agent.core.mark import MarkedEvent
 from agent.core.racks import RackedHost
 from agent.hdfs.hosts import HostsFile, HostsWriter
+from agent.hdfs.metrics import SyncMetrics
 from agent.hdfs.refresh import RefreshFailed, read_command, refresh
+from agent.hdfs.sources import Fixed
+from agent.hdfs.table import TableWriter
 from agent.told import Told
 from tests.cli.running import ROOT
 from tests.daemon.partners import Log
 from tests.hdfs.hadoop import lab, refresh_command
-from tests.hdfs.rigs import hosts_site, installed
+from tests.hdfs.rigs import AUTO, hosts_site, installed
 from tests.promises.agents import wait_until
 
 RULES = HostsRules(maintain=True, share=100)
@@ -80,6 +84,13 @@ class Rig:
         return {each.upgrade_domain for each in self.namenode.view().datanodes if each.live}
 
 
+def sample(writer: HostsWriter, name: str) -> float | None:
+    """Return what is measured of a writer."""
+    metrics = SyncMetrics()
+    metrics.turned(Fixed([]), TableWriter(Path("/nowhere/racks"), AUTO, (), None, Log().logger), writer)
+    return metrics.registry.get_sample_value(name)
+
+
 @pytest.fixture
 def rig(tmp_path, hadoop_here):
     with lab(tmp_path, hosts_site(tmp_path / "hosts.json")) as hadoop:
@@ -119,7 +130,12 @@ def test_a_vm_that_goes_for_good_is_decommissioned_and_one_that_nobody_speaks_fo
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_live_datanode_that_nobody_knows_is_not_thrown_out(rig):
-    rig.writer().turn(HOSTS[:2])
+    writer = rig.writer()
+    writer.turn(HOSTS[:2])
+    assert sample(writer, "imds_agent_hdfs_datanodes_unknown") == 1
+    writer.turn(HOSTS)
+    assert sample(writer, "imds_agent_hdfs_datanodes_unknown") == 0
+    assert sample(writer, "imds_agent_hdfs_hosts_unheeded") == 0
     assert len(read_hosts(rig.path.read_text())) == 3
     time.sleep(3)  # a heartbeat is a second; who is thrown out hears of it with the next one
     assert len(rig.states()) == 3
@@ -138,6 +154,7 @@ def test_a_namenode_that_reads_another_file_is_told(tmp_path, hadoop_here):
             writer.turn(HOSTS)
         assert "hdfs.refresh_without_effect" in rig.log.names()
         assert rig.log.names().count("hdfs.refresh_without_effect") == 1
+        assert sample(writer, "imds_agent_hdfs_hosts_unheeded") == 3
 
 
 @pytest.mark.slow
@@ -218,6 +235,25 @@ def test_nothing_is_begun_while_the_namenode_does_not_answer_and_what_stands_is_
         "127.0.1.9",
     ]
     assert asked == [1]
+
+
+def test_a_refresh_that_fails_is_measured_until_one_is_done(tmp_path):
+    path, now, troubles = tmp_path / "hosts.json", [0.0], [RefreshFailed("no way")]
+    path.write_text(hosts_text([HostEntry(address="127.0.1.9")]))
+
+    def refreshed() -> None:
+        if troubles:
+            raise troubles.pop()
+
+    writer = HostsWriter(
+        HostsFile(path), RULES, namenode=None, refresh=refreshed, say=None, overrides=None, log=Log().logger,
+        instant=lambda: now[0],
+    )  # fmt: skip
+    writer.turn(HOSTS)
+    assert sample(writer, "imds_agent_hdfs_refresh_failing") == 1
+    now[0] += 60
+    writer.turn(HOSTS)
+    assert sample(writer, "imds_agent_hdfs_refresh_failing") == 0
 
 
 def test_a_broken_file_counts_as_empty_and_is_told_and_overrides_that_are_broken_change_nothing(tmp_path):

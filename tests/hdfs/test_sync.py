@@ -9,7 +9,7 @@ import pytest
 
 from agent.clients.cluster import Access, Cluster
 from agent.clients.cluster_nodes import list_nodes, watch_nodes
-from agent.core.hdfs_nodes import NodePlace
+from agent.core.hdfs_nodes import HdfsHost, NodePlace
 from agent.core.rack_table import read_table
 from agent.core.racks import RackedHost, read_form
 from agent.hdfs.metrics import SyncMetrics
@@ -145,6 +145,33 @@ def test_nodes_that_part_1_labelled_become_racks_and_follow_the_cluster(plane, t
         wait_until(lambda: other.name not in rows(path), "a node that went")
         assert rows(path)[scene.node.name] == "/westeurope-1"
     cluster.close()
+
+
+class Rung(Fixed):
+    """Hosts that are known, and a bell for the test to ring."""
+
+    def start(self, bell) -> None:
+        self.bell = bell
+
+
+def test_files_that_cannot_be_written_grow_old_until_they_are(tmp_path):
+    log, metrics, path = Log(), SyncMetrics(), tmp_path / "folder" / "racks"
+    source = Rung([HdfsHost(name="vm-1", host=host("10.0.0.4"))])
+    path.parent.mkdir()
+    table = TableWriter(path, AUTO, (), None, log.logger)
+    path.parent.rmdir()
+    sync = Sync(source, table, None, metrics, log.logger)
+    threading.Thread(target=sync.run, daemon=True).start()
+
+    def age() -> float:
+        source.bell()
+        return metrics.registry.get_sample_value("imds_agent_hdfs_written_age_seconds")
+
+    wait_until(lambda: hasattr(source, "bell"), "it began")
+    old = wait_until(lambda: "hdfs.write_failed" in log.names() and (found := age()) > 2 and found, "two seconds")
+    path.parent.mkdir()
+    wait_until(lambda: age() < old, "written")
+    assert rows(path) == {"10.0.0.4": "/westeurope-1"}
 
 
 def test_a_watch_from_a_version_that_is_gone_is_an_error_and_a_list_has_pages(plane):
