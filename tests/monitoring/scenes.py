@@ -1,5 +1,6 @@
 """Series as promtool takes them: a healthy cluster, and for each alert what makes it fire, when, and what it then says."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,27 +53,68 @@ def agent(node: str) -> dict[str, str]:
 
 
 AGES = {"imds": 300, "events": 1, "node": 360}  # the oldest that each becomes by itself
-SET = {"namespace": "imds-agent", "daemonset": "imds-agent", "job": "kube-state-metrics"}
-WANTED, AVAILABLE = (f"kube_daemonset_status_{what}" for what in ("desired_number_scheduled", "number_available"))
+STATE = {"job": "kube-state-metrics", "instance": "10.244.0.9:8080"}  # what kube-state-metrics' own scraping gives
+OTHER_STATE = {**STATE, "instance": "10.244.0.10:8080"}  # for a moment there are two of it when it is updated
+SET = {"namespace": "imds-agent", "daemonset": "imds-agent"}
+WANTED, THERE = (f"kube_daemonset_status_{what}_number_scheduled" for what in ("desired", "current"))
 SYNC = {"job": "hdfs-sync", "instance": "nn1:23171"}
 TABLE_ONLY = {"job": "hdfs-sync", "instance": "nn2:23171"}
 
 
 def mark(node: str) -> str:
     """Return the series of a node that carries our mark."""
-    return series("kube_node_annotations", {"node": node, "annotation_imds_agent_github_io_events": "E1"})
+    return series("kube_node_annotations", {**STATE, "node": node, "annotation_imds_agent_github_io_events": "E1"})
+
+
+def vm_up(node: str, state: Labels = STATE) -> str:
+    """Return the series that says whether a node is Ready."""
+    return series("kube_node_status_condition", {**state, "node": node, "condition": "Ready", "status": "true"})
+
+
+def pod_of(node: str, name: str) -> dict[str, str]:
+    return {"namespace": "imds-agent", "pod": f"imds-agent-{name}", "uid": name}
+
+
+def pod_info(node: str, name: str, state: Labels = STATE) -> str:
+    """Return the series of a pod of the DaemonSet; `node` is empty before it has one."""
+    made = {"created_by_kind": "DaemonSet", "created_by_name": "imds-agent", "node": node}
+    return series("kube_pod_info", {**state, **pod_of(node, name), **made})
+
+
+def pod_ready(node: str, name: str, state: Labels = STATE) -> str:
+    return series("kube_pod_status_ready", {**state, **pod_of(node, name), "condition": "true"})
+
+
+def cluster_state(state: Labels = STATE) -> dict[str, str]:
+    """Return what kube-state-metrics says of a healthy cluster."""
+    found = {series(name, {**state, **SET}): same(3) for name in (WANTED, THERE)}
+    for node in NODES:
+        found |= {
+            vm_up(node, state): same(1),
+            pod_info(node, node, state): same(1),
+            pod_ready(node, node, state): same(1),
+        }
+    return found
 
 
 def healthy() -> dict[str, str]:
     """Return a cluster of three nodes, one of them marked, with kube-state-metrics and two hdfs-sync."""
     found = {key: value for node in NODES for key, value in agent(node).items()}
-    found |= {series(WANTED, SET): same(3), series(AVAILABLE, SET): same(3), mark("n1"): same(1)}
-    found |= {series("kube_node_annotations", {"node": "windows"}): same(1)}
+    found |= cluster_state() | {mark("n1"): same(1)}
+    found |= {series("kube_node_annotations", {**STATE, "node": "windows"}): same(1), vm_up("windows"): same(1)}
     for labels in (SYNC, TABLE_ONLY):
-        found[series("imds_agent_hdfs_source_age_seconds", labels)] = same(60)
-        found[series("imds_agent_hdfs_hosts_queued", labels)] = same(0)
-        found[series("imds_agent_hdfs_namenode_up", labels)] = same(int(labels is SYNC))
-    return found | {series("imds_agent_hdfs_hosts", {**SYNC, "state": "NORMAL"}): same(3)}
+        found |= {series("up", labels): same(1)}
+        found |= {hdfs("source_age_seconds", labels): same(60), hdfs("written_age_seconds", labels): same(61)}
+        found |= {hdfs(name, labels): same(0) for name in QUIET}
+        found |= {hdfs("namenode_up", labels): same(int(labels is SYNC))}
+    return found | {hdfs("hosts", {**SYNC, "state": "NORMAL"}): same(3)}
+
+
+QUIET = ("hosts_queued", "hosts_unheeded", "datanodes_unknown", "refresh_failing")
+
+
+def hdfs(name: str, labels: Labels = SYNC) -> str:
+    return series(f"imds_agent_hdfs_{name}", labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +152,13 @@ def n1(**labels: str) -> dict[str, str]:
 BUILD = of("build_info", "n1", version="0.1.0", python="3.13")
 PLACE = {"node": "n1", "instance": "n1:23169"}
 POLLED = {"endpoint": "scheduledevents"}
+
+
+def again(name: str, **labels: str) -> str:
+    """Return a series of the agent that came to n1 after another one."""
+    return series(f"imds_agent_{name}", {**target("n1"), "pod": "imds-agent-again", **labels})
+
+
 JUMP = f"0x5 1x{LASTS}"  # once, in the sixth minute
 
 TROUBLES = (
@@ -121,9 +170,27 @@ TROUBLES = (
         alert="ImdsAgentDown", given={series("up", target("n1")): same(0)}, quiet="9m", fires="10m", labels=n1(),
         says="The agent of n1 does not answer.",
     ),
+    Trouble(  # where kube-state-metrics says nothing
+        alert="ImdsAgentDown", given={series("up", target("n1")): same(0), vm_up("n1"): None},
+        quiet="9m", fires="10m", labels=n1(), says="The agent of n1 does not answer.",
+    ),
+    Trouble(  # the VM is back after an event, the agent is not
+        alert="ImdsAgentDown", given={series("up", target("n1")): same(0), vm_up("n1"): f"0x20 1x{LASTS}"},
+        quiet="30m", fires="31m", labels=n1(), says="The agent of n1 does not answer.",
+    ),
     Trouble(
-        alert="ImdsAgentMissing", given={series(AVAILABLE, SET): same(1)}, quiet="14m", fires="15m",
-        labels={"namespace": "imds-agent", "daemonset": "imds-agent"}, says="Nodes without a working agent: 2.",
+        alert="ImdsAgentNotReady", given={pod_ready("n1", "n1"): same(0)}, quiet="14m", fires="15m",
+        labels={"namespace": "imds-agent", "pod": "imds-agent-n1", "node": "n1"},
+        says="The agent imds-agent-n1 (n1) is not ready.",
+    ),
+    Trouble(  # nothing says whether a pod is ready that has no node
+        alert="ImdsAgentNotReady", given={pod_info("", "new"): same(1)}, quiet="14m", fires="15m",
+        labels={"namespace": "imds-agent", "pod": "imds-agent-new"},
+        says="The agent imds-agent-new (on no node yet) is not ready.",
+    ),
+    Trouble(
+        alert="ImdsAgentMissing", given={series(THERE, {**STATE, **SET}): same(1)}, quiet="14m", fires="15m",
+        labels={"namespace": "imds-agent"}, says="Nodes for which there is not even a pod of the agent: 2.",
     ),
     Trouble(
         alert="ImdsAgentMarkWithoutAgent", given={BUILD: None}, quiet="14m", fires="15m", labels={"node": "n1"},
@@ -182,6 +249,11 @@ TROUBLES = (
         given={of("plan", "n1", plan="cordon"): f"1x200 0x{LASTS}", of("plan", "n1", plan="drain"): f"0x200 1x{LASTS}"},
         quiet="359m", fires="360m", labels=PLACE, says="n1 has been cordoned by us for six hours.",
     ),
+    Trouble(  # the VM restarts in between, and the agent is another pod then
+        alert="ImdsAgentCordonHeldLong",
+        given={of("plan", "n1", plan="cordon"): "1x200 stale", again("plan", plan="cordon"): f"_x210 1x{LASTS}"},
+        quiet="359m", fires="360m", labels=PLACE, says="n1 has been cordoned by us for six hours.",
+    ),
     Trouble(
         alert="ImdsAgentManyNodesCordoned", given={of("plan", node, plan="cordon"): same(1) for node in NODES},
         quiet="4m", fires="5m", says="100% of the nodes are cordoned by us.",
@@ -196,7 +268,7 @@ TROUBLES = (
     ),
     Trouble(
         alert="ImdsAgentPolicyNotEnforced", given={of("own_node_policy_enforced", "n1"): same(0)},
-        quiet="9m", fires="10m", labels=n1(), says="The agent of n1 could change more than its own node.",
+        quiet="9m", fires="10m", says="1 agents could change more than their own nodes.",
     ),
     Trouble(  # asked again after half an hour, and refused again
         alert="ImdsAgentLabelsRefused", given={of("labels_refused", "n1", group="tags"): f"1x10 0 1x{LASTS}"},
@@ -213,8 +285,8 @@ TROUBLES = (
         says="The switch says drain: hold on 2 nodes.",
     ),
     Trouble(
-        alert="ImdsAgentSwitchUnreadable", given={of("switch_readable", "n1"): same(0)}, quiet="9m", fires="10m",
-        labels=n1(), says="The switch's file on n1 is broken or gone; what it said last stays in force.",
+        alert="ImdsAgentSwitchUnreadable", given={of("switch_readable", node): same(0) for node in NODES},
+        quiet="9m", fires="10m", says="The switch's file is broken or gone on 3 nodes; what it said last stays in force.",
     ),
     Trouble(
         alert="ImdsAgentVersionsMixed",
@@ -222,22 +294,125 @@ TROUBLES = (
         quiet="1439m", fires="1440m", says="2 versions of the agent have run beside each other for a day.",
     ),
     Trouble(
-        alert="ImdsAgentHdfsSourceOld", given={series("imds_agent_hdfs_source_age_seconds", SYNC): same(901)},
+        alert="ImdsAgentHdfsSourceOld", given={hdfs("source_age_seconds"): same(901)},
         quiet="4m", fires="5m", labels=SYNC,
         says="hdfs-sync at nn1:23171 works with hosts that it heard of long ago, or with none.",
     ),
     Trouble(
-        alert="ImdsAgentHdfsSourceOld", given={series("imds_agent_hdfs_source_age_seconds", SYNC): "NaN " * 20},
+        alert="ImdsAgentHdfsSourceOld", given={hdfs("source_age_seconds"): "NaN " * 20},
         quiet="4m", fires="5m", labels=SYNC,
         says="hdfs-sync at nn1:23171 works with hosts that it heard of long ago, or with none.",
     ),
     Trouble(
-        alert="ImdsAgentHdfsHostsQueued", given={series("imds_agent_hdfs_hosts_queued", SYNC): same(2)},
+        alert="ImdsAgentHdfsHostsQueued", given={hdfs("hosts_queued"): same(2)},
         quiet="29m", fires="30m", labels=SYNC, says="2 DataNodes wait to leave service at nn1:23171.",
     ),
     Trouble(
-        alert="ImdsAgentHdfsNameNodeSilent", given={series("imds_agent_hdfs_namenode_up", SYNC): same(0)},
-        quiet="9m", fires="10m", labels=SYNC,
-        says="The NameNode beside hdfs-sync at nn1:23171 does not say which DataNodes it has.",
+        alert="ImdsAgentHdfsNameNodeSilent", given={hdfs("namenode_up"): same(0)}, quiet="29m", fires="30m",
+        labels=SYNC, says="The NameNode beside hdfs-sync at nn1:23171 does not say which DataNodes it has.",
+    ),
+    Trouble(
+        alert="ImdsAgentHdfsDown", given={series("up", SYNC): same(0)}, quiet="9m", fires="10m", labels=SYNC,
+        says="hdfs-sync at nn1:23171 does not answer.",
+    ),
+    Trouble(
+        alert="ImdsAgentHdfsNotWritten", given={hdfs("written_age_seconds"): same(901)}, quiet="4m", fires="5m",
+        labels=SYNC, says="hdfs-sync at nn1:23171 has not brought its files up to date for a quarter of an hour.",
+    ),
+    Trouble(
+        alert="ImdsAgentHdfsRefreshFailing", given={hdfs("refresh_failing"): same(1)}, quiet="14m", fires="15m",
+        labels=SYNC, says="The NameNode beside hdfs-sync at nn1:23171 cannot be told to read dfs.hosts.",
+    ),
+    Trouble(
+        alert="ImdsAgentHdfsRefreshWithoutEffect", given={hdfs("hosts_unheeded"): same(3)}, quiet="14m", fires="15m",
+        labels=SYNC, says="The NameNode beside hdfs-sync at nn1:23171 has 3 DataNodes otherwise than dfs.hosts says.",
+    ),
+    Trouble(
+        alert="ImdsAgentHdfsDataNodesUnknown", given={hdfs("datanodes_unknown"): same(2)}, quiet="29m", fires="30m",
+        labels=SYNC, says="2 live DataNodes of the NameNode at nn1:23171 are no host that hdfs-sync knows.",
     ),
 )  # fmt: skip
+
+
+# -- what happens every week, and wakes nobody --------------------------------------------------------------------------
+
+Scene = dict[str, str]
+
+
+def until(minute: int, values: str) -> str:
+    """Return a series' values up to a minute, where it ends."""
+    return re.sub(r"x\d+$", f"x{minute}", values) + " stale"
+
+
+def since(minute: int, values: str) -> str:
+    """Return a series' values from a minute on."""
+    return f"_x{minute} {values}"
+
+
+def replaced(node: str, at: int, ready: int) -> Scene:
+    """Return an agent whose pod goes at a minute, and one that is ready at another."""
+    old, new = f'pod="imds-agent-{node}"', f'pod="imds-agent-{node}-new"'
+    found = {name: until(at, values) for name, values in agent(node).items()}
+    found |= {name.replace(old, new): since(at + 1, values) for name, values in agent(node).items()}
+    found |= {pod_info(node, node): until(at, same(1)), pod_ready(node, node): until(at, same(1))}
+    pod = f"{node}-new"
+    return found | {
+        pod_info(node, pod): since(at + 1, same(1)),
+        pod_ready(node, pod): f"_x{at + 1} 0x{ready - at} 1x{LASTS}",
+    }
+
+
+def rolling_update() -> Scene:
+    """One node after the other gets another agent, which is ready after five minutes, for a quarter of an hour in all."""
+    scene = healthy()
+    for number, node in enumerate(NODES):
+        scene |= replaced(node, 10 + 6 * number, 15 + 6 * number)
+    wanted = {series(THERE, {**STATE, **SET}): f"3x10 2 3x4 2 3x4 2 3x{LASTS}"}
+    return scene | wanted
+
+
+def event_with_its_vm() -> Scene:
+    """A VM is cordoned, is away for forty minutes, and comes back with an agent that gives it back."""
+    scene = healthy()
+    down = {name: f"{until(10, values)} _x40 {values}" for name, values in agent("n1").items()}
+    down |= {of("plan", "n1", plan="cordon"): f"0x5 1x5 stale _x40 1x10 0x{LASTS}"}
+    down |= {series("up", target("n1")): f"1x10 0x40 1x{LASTS}"}
+    return scene | down | {vm_up("n1"): f"1x11 0x41 1x{LASTS}", pod_ready("n1", "n1"): f"1x11 0x42 1x{LASTS}"}
+
+
+def scaled_in() -> Scene:
+    """A VM is deleted; its node, and the agent's pod with it, some minutes later."""
+    scene = healthy()
+    gone = {name: until(10, values) for name, values in agent("n1").items()}
+    gone |= {series("up", target("n1")): "1x10 0x5 stale"}
+    for name in (vm_up("n1"), pod_ready("n1", "n1")):
+        gone[name] = "1x11 0x4 stale"
+    gone |= {name: until(15, same(1)) for name in (pod_info("n1", "n1"), mark("n1"))}
+    return scene | gone | {series(what, {**STATE, **SET}): f"3x15 2x{LASTS}" for what in (WANTED, THERE)}
+
+
+def api_server_upgraded() -> Scene:
+    """Nobody reads a node for twenty minutes."""
+    return healthy() | {
+        of("answer_age_seconds", node, partner="node"): f"300x10 360+60x20 {same(300)}" for node in NODES
+    }
+
+
+def state_metrics_updated() -> Scene:
+    """For a few minutes there are two kube-state-metrics."""
+    old, new = cluster_state() | {mark("n1"): same(1)}, cluster_state(OTHER_STATE)
+    scene = healthy() | {name: until(20, values) for name, values in old.items()}
+    return scene | {name: since(15, values) for name, values in new.items()}
+
+
+def always_growing() -> Scene:
+    """Each minute a node is added, and its agent is ready two minutes later: some agent is never ready."""
+    scene = healthy()
+    for minute in range(60):
+        pod = f"new{minute}"
+        scene[pod_info(pod, pod)] = since(minute, same(1))
+        scene[pod_ready(pod, pod)] = since(minute, f"0x2 1x{LASTS}")
+    return scene
+
+
+CALM = (rolling_update, event_with_its_vm, scaled_in, api_server_upgraded, state_metrics_updated, always_growing)

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.monitoring.scenes import TROUBLES, Trouble, healthy
+from tests.monitoring.scenes import CALM, TROUBLES, Trouble, healthy
 from tests.monitoring.written import OBJECT, RULES, RUNBOOK, alerts, rules_object
 
 
@@ -45,6 +45,13 @@ def test_a_healthy_cluster_with_an_event_under_way_is_quiet_for_a_day(promtool, 
     moments = ("30m", "25h")
     checks = [{"eval_time": at, "alertname": name, "exp_alerts": []} for name in alerts() for at in moments]
     tried(promtool, tmp_path, healthy(), checks)
+
+
+@pytest.mark.parametrize("scene", CALM)
+def test_what_happens_every_week_wakes_nobody(promtool, tmp_path, scene):
+    moments = [f"{minute}m" for minute in range(1, 90)]
+    checks = [{"eval_time": at, "alertname": name, "exp_alerts": []} for name in alerts() for at in moments]
+    tried(promtool, tmp_path, scene(), checks)
 
 
 def test_where_kube_state_metrics_and_hdfs_sync_are_not_scraped_nothing_fires(promtool, tmp_path):

@@ -41,14 +41,9 @@ def test_every_log_event_that_it_looks_for_is_one():
 
 def test_every_flag_of_ours_in_its_prose_is_one():
     flags = set(re.findall(r"`(--[a-z-]+)", TEXT))
-    known = {flag(name) for name in FIELDS} | {
-        "--share",
-        "--probes",
-        "--from",
-        "--namenode",
-        "--metric-annotations-allowlist",
-    }
-    assert {each.rstrip("-") for each in flags} <= known
+    [commands] = [action.choices for action in _parser()._actions if action.dest == "command"]
+    known = {flag(name) for name in FIELDS} | set(commands["hdfs-sync"]._option_string_actions)
+    assert {each.rstrip("-") for each in flags} <= known | {"--metric-annotations-allowlist"}  # kube-state-metrics'
 
 
 KUBECTL = sorted({text for text in COMMANDS if text.startswith("kubectl ")})
