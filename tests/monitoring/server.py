@@ -1,4 +1,4 @@
-"""Prometheus itself, scraping one agent every second with our rules: for as long as a block lasts."""
+"""Prometheus itself, scraping every second with our rules: for as long as a block lasts."""
 
 import subprocess
 from collections.abc import Iterator
@@ -36,25 +36,37 @@ class Server:
         groups = requests.get(f"{self.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
+    def firing(self, name: str) -> list[dict[str, str]]:
+        """Return the labels of an alert's instances that fire, without its own."""
+        found = [alert for rule in self.rules() if rule["name"] == name for alert in rule["alerts"]]
+        return [
+            {key: value for key, value in alert["labels"].items() if key not in ("alertname", "severity")}
+            for alert in found
+            if alert["state"] == "firing"
+        ]
 
-@contextmanager
-def serving(program: Path, folder: Path, targets: dict[str, str], node: str) -> Iterator[Server]:
-    """Start Prometheus.
+
+def job(name: str, at: str, *, honor_labels: bool = False, **labels: str) -> dict[str, Any]:
+    """Return what is scraped.
 
     Args:
-        targets: job -> HOST:PORT that is scraped.
-        node: the label that the PodMonitor would give.
+        at: HOST:PORT.
+        labels: those that a PodMonitor or a ServiceMonitor would give.
     """
-    scraped = [
-        {
-            "job_name": job,
-            "static_configs": [{"targets": [at], "labels": {"node": node} if job == "imds-agent" else {}}],
-        }
-        for job, at in targets.items()
-    ]
+    return {
+        "job_name": name,
+        "honor_labels": honor_labels,
+        "static_configs": [{"targets": [at], "labels": labels}],
+    }
+
+
+@contextmanager
+def serving(program: Path, folder: Path, *jobs: dict[str, Any], rules: Path = RULES) -> Iterator[Server]:
+    """Start Prometheus."""
+    folder.mkdir(exist_ok=True)
     every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config = folder / "prometheus.yaml"
-    config.write_text(yaml.safe_dump({"global": every, "rule_files": [str(RULES)], "scrape_configs": scraped}))
+    config.write_text(yaml.safe_dump({"global": every, "rule_files": [str(rules)], "scrape_configs": list(jobs)}))
     address = free_address()
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     with (folder / "log").open("w") as log:

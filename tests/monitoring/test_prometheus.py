@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.monitoring.server import serving
+from tests.monitoring.server import job, serving
 from tests.monitoring.written import alerts, queries
 from tests.promises.agents import ROOT, tended, wait_until
 from tests.promises.test_alive_in_outages import free_address
@@ -28,10 +28,10 @@ def server(plane, prometheus, tmp_path_factory):
             cwd=ROOT,
             stderr=subprocess.DEVNULL,
         )
-        targets = {"imds-agent": scene.probes.removeprefix("http://"), "hdfs-sync": at}
+        agent = job("imds-agent", scene.probes.removeprefix("http://"), node=scene.node.name)
         try:
-            with serving(prometheus, folder, targets, scene.node.name) as server:
-                wait_until(lambda: len(server.ask("up == 1")) == len(targets), "both are scraped")
+            with serving(prometheus, folder, agent, job("hdfs-sync", at)) as server:
+                wait_until(lambda: len(server.ask("up == 1")) == 2, "both are scraped")
                 scene.event("Reboot")
                 scene.wait_cordoned()
                 wait_until(lambda: server.ask('imds_agent_plan{plan="cordon"} == 1'), "the cordon is scraped")
