@@ -341,6 +341,8 @@ def test_a_pod_monitor_comes_only_when_it_is_asked_for_and_is_that_of_the_compon
     )
     assert monitor["metadata"]["labels"].pop("release") == "prom"
     assert monitor == yaml.safe_load((MANIFESTS / "monitoring" / "pod-monitor.yaml").read_text())
+    azure = "metrics: {podMonitor: {enabled: true, apiVersion: azmonitoring.coreos.com/v1}}"
+    assert find(chart_objects(values=azure), "PodMonitor") == monitor | {"apiVersion": "azmonitoring.coreos.com/v1"}
 
 
 def test_alerts_and_dashboard_are_those_of_the_component():

@@ -20,6 +20,7 @@ from tests.cli.running import ROOT
 from tests.cloudinit.units import analyzed
 from tests.controlplane.kubeconfig import write_kubeconfig
 from tests.controlplane.session import MERGE
+from tests.monitoring.written import alerts
 from tests.promises.agents import DOMAIN, annotations, wait_until
 
 WORD = '{"events":["E1"],"state":"asked","v":1}'
@@ -200,6 +201,19 @@ def test_the_sidecar_is_one_that_the_api_server_takes_and_its_commands_are_ours(
     found = _parser().parse_args(sync["args"])
     assert found.maintenance
     assert read_command(found.refresh)[0] == "hdfs"
+
+
+def test_prometheus_finds_the_sidecar_and_calls_it_as_the_alerts_do():
+    template = sidecar()[1]["spec"]["template"]
+    monitor = yaml.safe_load((HDFS / "monitoring" / "pod-monitor.yaml").read_text())
+    assert monitor["metadata"]["namespace"] == sidecar()[1]["metadata"]["namespace"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    [(port, sync)] = [(port, each) for each in template["spec"]["containers"] for port in each.get("ports", ())]
+    assert port["name"] == endpoint["port"]
+    assert _parser().parse_args(sync["args"]).probes.rpartition(":")[2] == str(port["containerPort"])
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "hdfs-sync"}]
+    assert alerts()["ImdsAgentHdfsDown"]["expr"] == 'up{job="hdfs-sync"} == 0'
 
 
 def test_the_settings_beside_it_are_xml_with_hadoops_names():

@@ -8,6 +8,8 @@ from tests.monitoring.written import FOLDER
 from tests.not_here import not_here
 from tests.promises.agents import wait_until
 
+HDFS = FOLDER.parent / "hdfs-sync"
+
 
 @pytest.fixture(scope="module")
 def operated(plane):
@@ -23,12 +25,16 @@ def operated(plane):
     return plane
 
 
-@pytest.mark.parametrize("name", ["prometheus-rules.yaml", "pod-monitor.yaml"])
-def test_it_is_taken_without_an_unknown_field(operated, name):
-    path = str(FOLDER / name)
-    said = operated.kubectl("apply", "--server-side", "--validate=strict", "-f", path)
+@pytest.mark.parametrize(
+    "path",
+    [FOLDER / "prometheus-rules.yaml", FOLDER / "pod-monitor.yaml", HDFS / "monitoring" / "pod-monitor.yaml"],
+    ids=lambda path: "/".join(path.parts[-3:]),
+)
+def test_it_is_taken_without_an_unknown_field(operated, path):
+    operated.kubectl("create", "namespace", "hdfs", check=False)
+    said = operated.kubectl("apply", "--server-side", "--validate=strict", "-f", str(path))
     assert "serverside-applied" in said
-    operated.kubectl("delete", "-f", path)
+    operated.kubectl("delete", "-f", str(path))
 
 
 def test_a_field_that_the_operator_does_not_know_would_be_refused(operated, tmp_path):
