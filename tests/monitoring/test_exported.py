@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.hdfs.metrics import SyncMetrics
 from tests.monitoring.scenes import healthy
-from tests.monitoring.written import DASHBOARD, FOLDER, alerts, groupings, queries, selectors
+from tests.monitoring.written import FOLDER, alerts, groupings, queries, selectors
 from tests.promises.agents import tended, wait_until
 from tests.promises.test_alive_in_outages import free_address
 
@@ -74,18 +74,6 @@ def test_an_agent_that_only_labels_has_no_age_of_events(plane):
         scene.wait_labelled()
         assert scene.metric('imds_agent_answer_age_seconds{partner="imds"}') >= 0
         assert 'partner="events"' not in requests.get(f"{scene.probes}/metrics", timeout=5).text
-
-
-def test_each_panel_of_the_dashboard_has_a_place_of_its_own():
-    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    taken = set()
-    for panel in panels:
-        at = panel["gridPos"]
-        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not cells & taken, panel["title"]
-        assert all(x < 24 for x, _ in cells)
-        taken |= cells
 
 
 def test_the_component_opens_the_port_that_the_pod_monitor_asks(plane, tmp_path):
