@@ -26,6 +26,7 @@ class SyncMetrics:
         self._age = self._gauge(
             "source_age_seconds", "Since the source of hosts was last heard; what it said then still counts."
         )
+        self._silent = self._gauge("agents_silent", "Agents (--from agents) that have not answered for two hours.")
         self._rows = self._gauge("table_rows", "Rows of the table of racks.")
         self._hosts = self._gauge("hosts", "Hosts in dfs.hosts by state.", "state")
         self._queued = self._gauge("hosts_queued", "Hosts that wait to leave service, so that not too many do at once.")
@@ -54,6 +55,7 @@ class SyncMetrics:
     def turned(self, source: Source, table: TableWriter, hosts: HostsWriter | None) -> None:
         """Take down what a turn left."""
         self._age.set_function(lambda: age if (age := source.age()) is not None else float("nan"))
+        self._silent.set(source.silent())
         self._rows.set(table.rows)
         if hosts is None:
             return

@@ -44,6 +44,10 @@ class Source(Protocol):
         """Return for how many seconds nothing was heard; None before anything was."""
         ...
 
+    def silent(self) -> int:
+        """Return how many hosts have not told of themselves for longer than an event has their VM."""
+        ...
+
     def start(self, bell: Callable[[], None]) -> None:
         """Begin to look, for as long as the process lives.
 
@@ -79,6 +83,10 @@ class Nodes:
     def age(self) -> float | None:
         """Return for how many seconds the API server has been silent; bookmarks come each minute or so."""
         return None if self._heard is None else time.monotonic() - self._heard
+
+    def silent(self) -> int:
+        """Return none: the API server tells of all."""
+        return 0
 
     def start(self, bell: Callable[[], None]) -> None:
         """Begin to watch."""
@@ -145,15 +153,17 @@ class Nodes:
 class Agents:
     """Agents on VMs without Kubernetes, asked one after the other for their facts; the list of them may change."""
 
-    def __init__(self, urls: Callable[[], Iterable[str]], log: Any) -> None:
+    def __init__(self, urls: Callable[[], Iterable[str]], log: Any, *, silent_after: float = 7200.0) -> None:
         """Know nothing yet.
 
         Args:
             urls: such as `http://10.224.0.4:23170`; raises Told where they cannot be read.
+            silent_after: seconds; a VM that is away for an event is back in two hours, or does not come back.
         """
-        self._urls, self._log = urls, log
+        self._urls, self._log, self._silent_after = urls, log, silent_after
         self._hosts: dict[str, HdfsHost] = {}  # by URL
-        self._heard: dict[str, float] = {}
+        self._heard: float | None = None
+        self._since: dict[str, float] = {}  # by URL: when it was heard last, or asked first
         self._asked = self._silent = False
         self._told: dict[str, str] = {}
 
@@ -166,8 +176,13 @@ class Agents:
         return self._asked and not self._silent
 
     def age(self) -> float | None:
-        """Return for how many seconds the agent has been silent that was heard least lately."""
-        return time.monotonic() - min(self._heard.values()) if self._heard else None
+        """Return for how many seconds all of them have been silent: one alone may be away for its event."""
+        return None if self._heard is None else time.monotonic() - self._heard
+
+    def silent(self) -> int:
+        """Return how many have been silent for long."""
+        now = time.monotonic()
+        return sum(now - since > self._silent_after for since in self._since.values())
 
     def start(self, bell: Callable[[], None]) -> None:
         """Begin to ask."""
@@ -180,6 +195,7 @@ class Agents:
             Told: it cannot be said whom to ask.
         """
         answers = ask_agents(self._urls())
+        now = time.monotonic()
         known: dict[str, HdfsHost] = {}
         for url, answer in answers.items():
             before = self._hosts.get(url)
@@ -188,11 +204,13 @@ class Agents:
                 found = before
             else:
                 self._tell(url, "")
-                self._heard[url] = time.monotonic()
+                self._heard = now
                 found = told_host(answer, before)
             if found is not None:
                 known[url] = found
-        self._heard = {url: at for url, at in self._heard.items() if url in answers}
+        self._since = {
+            url: self._since.get(url, now) if isinstance(answer, AgentError) else now for url, answer in answers.items()
+        }
         self._hosts, self._asked = _each_for_itself(known, answers), True
         self._silent = len(self._hosts) < len(answers)  # last, so that whoever finds it false has all of them
 
@@ -254,6 +272,10 @@ class Fixed:
     def age(self) -> float | None:
         """Return for how many seconds they have been known."""
         return time.monotonic() - self._since
+
+    def silent(self) -> int:
+        """Return none: nobody is asked again."""
+        return 0
 
     def start(self, bell: Callable[[], None]) -> None:
         """Have nothing to look for."""

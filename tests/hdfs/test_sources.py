@@ -21,7 +21,8 @@ from tests.promises.test_alive_in_outages import free_address
 def test_agents_on_vms_fill_the_table_and_their_events_are_known(plane, tmp_path):
     address, log, urls = free_address(), Log(), tmp_path / "agents"
     with tended(plane, facts_listen=address) as scene:
-        source = Agents(lambda: [f"http://{address}", "http://127.0.0.1:9"], log.logger)
+        nobody = ["http://127.0.0.1:9"]
+        source = Agents(lambda: [f"http://{address}", *nobody], log.logger, silent_after=0.5)
         scene.wait_labelled()
         wait_until(lambda: source.look() or source.hosts(), "a sure place")
         assert not source.whole(), "one of the two has not been heard"
@@ -29,6 +30,11 @@ def test_agents_on_vms_fill_the_table_and_their_events_are_known(plane, tmp_path
         assert found.host.placement.zone == "1"
         assert found.events == ()
         assert log.names() == ["hdfs.source_failed"]  # the one that is not there, once
+        wait_until(lambda: source.look() or source.silent() == 1, "it has been silent for long")
+        assert source.age() < 60, "one that is away does not make the others old"
+        nobody.clear()
+        source.look()
+        assert source.silent() == 0, "nobody asks it any more"
         event_id = scene.event("Reboot")
         wait_until(lambda: source.look() or [each.id for each in source.hosts()[0].events] == [event_id], "its event")
 

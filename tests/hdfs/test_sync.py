@@ -100,6 +100,9 @@ class Odd:
     def age(self):
         return None
 
+    def silent(self):
+        return 0
+
 
 def test_a_fault_of_ours_costs_a_turn_and_not_the_process(tmp_path):
     log = Log()

@@ -110,7 +110,7 @@ def healthy() -> dict[str, str]:
     return found | {hdfs("hosts", {**SYNC, "state": "NORMAL"}): same(3)}
 
 
-QUIET = ("hosts_queued", "hosts_unheeded", "datanodes_unknown", "refresh_failing")
+QUIET = ("agents_silent", "hosts_queued", "hosts_unheeded", "datanodes_unknown", "refresh_failing")
 
 
 def hdfs(name: str, labels: Labels = SYNC) -> str:
@@ -314,6 +314,10 @@ TROUBLES = (
     Trouble(
         alert="ImdsAgentHdfsDown", given={series("up", SYNC): same(0)}, quiet="9m", fires="10m", labels=SYNC,
         says="hdfs-sync at nn1:23171 does not answer.",
+    ),
+    Trouble(
+        alert="ImdsAgentHdfsAgentsSilent", given={hdfs("agents_silent"): same(2)}, quiet="9m", fires="10m",
+        labels=SYNC, says="hdfs-sync at nn1:23171 has not heard of 2 agents for two hours.",
     ),
     Trouble(
         alert="ImdsAgentHdfsNotWritten", given={hdfs("written_age_seconds"): same(901)}, quiet="4m", fires="5m",
