@@ -1,15 +1,15 @@
-"""promtool, Prometheus and kube-state-metrics, built before the first test."""
+"""promtool, Prometheus, its operator and kube-state-metrics, built before the first test."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.built import build_used, needed
-from tests.monitoring.programs import PROMETHEUS, STATE_METRICS
+from tests.monitoring.programs import MODULES, OPERATOR, PROMETHEUS, STATE_METRICS
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    for module in (PROMETHEUS, STATE_METRICS):
+    for module in MODULES:
         build_used(session, module)
 
 
@@ -21,6 +21,11 @@ def promtool(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def prometheus(pytestconfig: pytest.Config) -> Path:
     return needed(pytestconfig, PROMETHEUS, "prometheus")
+
+
+@pytest.fixture(scope="session")
+def operator(pytestconfig: pytest.Config) -> Path:
+    return needed(pytestconfig, OPERATOR, "operator")
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ Labels = Mapping[str, str]
 
 def target(node: str) -> dict[str, str]:
     """Return the labels that scraping by our PodMonitor gives."""
-    pod = f"imds-agent-{node}"
-    return {"job": "imds-agent", "namespace": "imds-agent", "pod": pod, "node": node, "instance": f"{node}:23169"}
+    pod = {"namespace": "imds-agent", "pod": f"imds-agent-{node}", "container": "agent", "endpoint": "metrics"}
+    return {"job": "imds-agent", **pod, "node": node, "instance": f"{node}:23169"}
 
 
 def series(name: str, labels: Labels) -> str:
@@ -57,8 +57,9 @@ STATE = {"job": "kube-state-metrics", "instance": "10.244.0.9:8080"}  # what kub
 OTHER_STATE = {**STATE, "instance": "10.244.0.10:8080"}  # for a moment there are two of it when it is updated
 SET = {"namespace": "imds-agent", "daemonset": "imds-agent"}
 WANTED, THERE = (f"kube_daemonset_status_{what}_number_scheduled" for what in ("desired", "current"))
-SYNC = {"job": "hdfs-sync", "instance": "nn1:23171"}
-TABLE_ONLY = {"job": "hdfs-sync", "instance": "nn2:23171"}
+SIDECAR = {"namespace": "hdfs", "pod": "namenode-0", "container": "hdfs-sync", "endpoint": "hdfs-sync"}
+SYNC = {"job": "hdfs-sync", **SIDECAR, "instance": "nn1:23171"}
+TABLE_ONLY = {"job": "hdfs-sync", "instance": "nn2:23171"}  # on a VM
 
 
 def mark(node: str) -> str:

@@ -36,6 +36,10 @@ class Server:
         groups = requests.get(f"{self.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
+    def targets(self) -> str:
+        """Return what is scraped and what is not, for a failure's text."""
+        return requests.get(f"{self.url}/api/v1/targets", timeout=10).text
+
     def firing(self, name: str) -> list[dict[str, str]]:
         """Return the labels of an alert's instances that fire, without its own."""
         found = [alert for rule in self.rules() if rule["name"] == name for alert in rule["alerts"]]
@@ -62,11 +66,20 @@ def job(name: str, at: str, *, honor_labels: bool = False, **labels: str) -> dic
 
 @contextmanager
 def serving(program: Path, folder: Path, *jobs: dict[str, Any], rules: Path = RULES) -> Iterator[Server]:
-    """Start Prometheus."""
-    folder.mkdir(exist_ok=True)
+    """Start Prometheus, which scrapes these."""
     every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    with running(
+        program, folder, {"global": every, "rule_files": [str(rules)], "scrape_configs": list(jobs)}
+    ) as server:
+        yield server
+
+
+@contextmanager
+def running(program: Path, folder: Path, settings: dict[str, Any]) -> Iterator[Server]:
+    """Start Prometheus with these settings."""
+    folder.mkdir(exist_ok=True)
     config = folder / "prometheus.yaml"
-    config.write_text(yaml.safe_dump({"global": every, "rule_files": [str(rules)], "scrape_configs": list(jobs)}))
+    config.write_text(yaml.safe_dump(settings))
     address = free_address()
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     with (folder / "log").open("w") as log:

@@ -15,7 +15,7 @@ from tests.monitoring.written import FOLDER, alerts, groupings, queries, selecto
 from tests.promises.agents import tended, wait_until
 from tests.promises.test_alive_in_outages import free_address
 
-SCRAPED = {"node", "instance", "job", "namespace", "pod"}  # given by the PodMonitor, not by us
+SCRAPED = {"node", "instance", "job", "namespace", "pod", "container", "endpoint"}  # given by the PodMonitor, not by us
 FOREIGN = {"daemonset"}  # kube-state-metrics'
 EXPRESSIONS = {**{name: rule["expr"] for name, rule in alerts().items()}, **queries()}
 
