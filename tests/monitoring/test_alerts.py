@@ -5,7 +5,8 @@ import subprocess
 import pytest
 import yaml
 
-from tests.monitoring.scenes import CALM, TROUBLES, Trouble, healthy
+from tests.monitoring.calm import CALM
+from tests.monitoring.scenes import TROUBLES, Trouble, healthy
 from tests.monitoring.written import OBJECT, RULES, RUNBOOK, alerts, rules_object
 
 
