@@ -1,5 +1,6 @@
 """Prometheus itself, scraping every second with our rules: for as long as a block lasts."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,13 @@ def job(name: str, at: str, *, honor_labels: bool = False, **labels: str) -> dic
         "honor_labels": honor_labels,
         "static_configs": [{"targets": [at], "labels": labels}],
     }
+
+
+def hastened(folder: Path) -> Path:
+    """Write our rules with each alert's wait cut to a second."""
+    path = folder / "rules.yaml"
+    path.write_text(re.sub(r"\bfor: \d+\w", "for: 1s", RULES.read_text(encoding="utf-8")))
+    return path
 
 
 @contextmanager

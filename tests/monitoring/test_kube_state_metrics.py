@@ -10,9 +10,9 @@ import pytest
 from tests.controlplane.nodes import NodeActor
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import STRATEGIC
-from tests.monitoring.server import Server, job, serving
+from tests.monitoring.server import Server, hastened, job, serving
 from tests.monitoring.state import stating
-from tests.monitoring.written import RULES, alerts
+from tests.monitoring.written import alerts
 from tests.promises.agents import Tended, tended, wait_until
 from tests.promises.test_alive_in_outages import free_address
 
@@ -57,8 +57,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(built_whole, prometheus, kube_state_metrics, tmp_path_factory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("state")
-    hastened = folder / "rules.yaml"
-    hastened.write_text(re.sub(r"\bfor: \d+\w", "for: 1s", RULES.read_text()))
+    rules = hastened(folder)
     with ControlPlane(scheduler=True, controller_manager=True) as plane:
         plane.install()
         plane.kubectl("delete", "pods", "--all", "-n", "imds-agent", "--force", "--grace-period=0")
@@ -72,8 +71,8 @@ def watched(built_whole, prometheus, kube_state_metrics, tmp_path_factory) -> It
             agent["static_configs"] += job("", address(other), node="node-b", namespace="imds-agent")["static_configs"]
             honoured, renamed = (job("kube-state-metrics", at, honor_labels=honour, **OWN) for honour in (True, False))
             with (
-                serving(prometheus, folder / "honouring", agent, honoured, rules=hastened) as first,
-                serving(prometheus, folder / "renaming", agent, renamed, rules=hastened) as second,
+                serving(prometheus, folder / "honouring", agent, honoured, rules=rules) as first,
+                serving(prometheus, folder / "renaming", agent, renamed, rules=rules) as second,
             ):
                 found = Watched(tended=scene, plane=plane, honouring=first, renaming=second)
                 for server in (first, second):
