@@ -48,9 +48,7 @@ def wait(holds: Callable[[], bool], trouble: str) -> None:
         time.sleep(0.1)
 
 
-def refuses(session: ApiSession, path: str) -> bool:
-    """Whether the policy, and not only a missing right, refuses a foreign label."""
-    response = session.raw(
-        "PATCH", path, {"metadata": {"labels": {"foreign": "label"}}}, content_type=MERGE, dryRun="All"
-    )
+def refuses(session: ApiSession, path: str, key: str = "foreign") -> bool:
+    """Whether the policy, and not only a missing right, refuses a label, by default a foreign one."""
+    response = session.raw("PATCH", path, {"metadata": {"labels": {key: "label"}}}, content_type=MERGE, dryRun="All")
     return POLICY in response.text

@@ -62,10 +62,12 @@ def install(fresh, tmp_path) -> Callable[[str], SimpleNamespace]:
         given += ("--reset-values",)  # with no values Helm takes those of the release before
         notes = run_helm(*given, kubeconfig=fresh.admin_kubeconfig, input=values or "{}").partition("NOTES:")[2]
         objects = chart_objects(values=values)
+        domain = ((yaml.safe_load(values) or {}).get("settings") or {}).get("domain", DOMAIN)
         granted = rights(objects, "ClusterRole") | rights(objects, "Role")
         wait(lambda: allowed(fresh) == granted, "the rights are not those of the chart")
         with node_of(fresh) as node, fresh.new_session(token=fresh.agent_token(node.name)) as session:
             wait(lambda: refuses(session, node.path), "the policy does not refuse a foreign label")
+            wait(lambda: not refuses(session, node.path, f"tag.{domain}/own"), "the policy refuses a label of ours")
         return SimpleNamespace(notes=notes, file=settings_file(objects, tmp_path))
 
     return put
