@@ -76,7 +76,7 @@ def unreached(url: str, error: Exception, connect: float, read: float) -> ImdsUn
         return ImdsUnavailable(url, f"no connection within {connect:g} s", _UNREACHED)
     if isinstance(error, requests.Timeout):
         advice = _FIRST if "/scheduledevents" in url else _LATER
-        return ImdsUnavailable(url, f"connected, but no answer within {read:g} s", advice)
+        return ImdsUnavailable(url, f"connected, but no answer within {read:.3g} s", advice)
     causes = _causes(error)
     cause = next((each for each in causes if isinstance(each, OSError) and isinstance(each.errno, int)), None)
     if cause is None:

@@ -198,9 +198,9 @@ def test_a_failed_first_request_for_events_leaves_the_long_time_out(emulator):
 
 def test_a_slow_answer_about_the_vm_is_not_explained_by_its_events(emulator):
     emulator.put_faults([{"kind": "hang"}])
-    with Imds(emulator.url, read_timeout=0.3) as imds, pytest.raises(ImdsUnavailable) as slow:
+    told = r"no answer within [0-9.]+ s\. It is worth asking again"  # the last try has what is left of the time for all
+    with Imds(emulator.url, read_timeout=0.3) as imds, pytest.raises(ImdsUnavailable, match=told):
         imds.instance()
-    assert "no answer within 0.3 s. It is worth asking again" in str(slow.value)
 
 
 def test_a_slow_first_request_for_events_delays_no_labels(emulator):
