@@ -175,7 +175,8 @@ def api_fails(run: Run, name: str) -> str:
         fault.half(run.way)
     if fault.mends or not fault.blocks:
         scene.wait_cordoned()
-        during = run.said(*says, "node.cordoned", unsure=fault.unsure)
+        goes_on = ["cluster.recovered"] if says else []  # said last in the turn, a moment after the cordon
+        during = run.said(*says, "node.cordoned", *goes_on, unsure=fault.unsure)
         run.way.api.behave()
     else:
         during = run.said(*says)
