@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,9 @@ def _hdfs(arguments: argparse.Namespace) -> tuple[Finding, ...]:
 def _show(findings: tuple[Finding, ...]) -> None:
     alike = _alike(findings)
     columns(
-        (_word(each), paint(each.check, BOLD), each.found) for each in findings if each not in chain(*alike.values())
+        (_word(each), paint(each.check, BOLD), each.found)
+        for each in findings
+        if each.verdict != "unknown" or each.found not in alike
     )
     for found, those in alike.items():
         say(f"  {_word(those[0])}  {', '.join(each.check for each in those)}: {found}")
