@@ -51,6 +51,11 @@ class Pods:
         """Return the uids of those that were not asked to leave."""
         return {pod["metadata"]["uid"] for pod in self.all() if "deletionTimestamp" not in pod["metadata"]}
 
+    def leaving(self) -> set[str]:
+        """Return those that were asked to leave and are still there, each as NAMESPACE/NAME."""
+        found = [pod["metadata"] for pod in self.all() if "deletionTimestamp" in pod["metadata"]]
+        return {f"{pod['namespace']}/{pod['name']}" for pod in found}
+
     def put_budget(self, at_least: int) -> None:
         """Have a disruption budget for all of them, and wait until its controller has seen them."""
         spec = {"minAvailable": at_least, "selector": {"matchLabels": {"app": self.app}}}
@@ -76,7 +81,7 @@ class Pods:
             self.admin.raw("DELETE", path, {"gracePeriodSeconds": 0})
 
 
-def asked(scene: Tended) -> list[str]:
-    """Return the pods that the agent asked to leave, as often as it did."""
-    said = scene.agent.said("drain.pod_evicted") + scene.agent.said("drain.pod_deleted")
+def asked(scene: Tended, since: int = 0) -> list[str]:
+    """Return the pods that the agent asked to leave, as often as it did, from a place in its log on."""
+    said = scene.agent.said("drain.pod_evicted", since) + scene.agent.said("drain.pod_deleted", since)
     return [entry["pod"] for entry in said]

@@ -115,6 +115,8 @@ def test_without_the_right_to_leases_a_freeze_is_cordoned_for_and_the_want_is_sa
     with fleet(whole_drain_plane, 1, address="127.0.16", namespace="default", freeze_budget="10%") as [scene]:
         event = scene.event("Freeze", DurationInSeconds=-1, NotBeforeSeconds=900)
         scene.wait_cordoned()
+        scene.agent.wait_said("budget.unavailable")
+        scene.polled(4)
         assert len(scene.agent.said("budget.unavailable")) == 1
         scene.over(event)
         scene.wait_released()

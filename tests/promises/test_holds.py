@@ -35,7 +35,7 @@ def test_a_hold_set_by_command_keeps_the_cordon_until_somebody_uncordons(plane):
         scene.over(event)
         assert cordoned(scene.wait_withdrawn())
         assert owners(scene.get(), *UNSCHEDULABLE) == {HANDOVER}
-        assert scene.agent.said("cordon.handed_over")[0]["holds"] == [f"annotation {HOLD}"]
+        assert scene.agent.wait_said("cordon.handed_over")["holds"] == [f"annotation {HOLD}"]
 
         second = scene.event("Preempt")  # what was handed over stays so over another event
         scene.wait_cordoned()
@@ -158,4 +158,4 @@ def test_another_applier_that_wants_the_cordon_gets_it_and_is_named(plane):
         found = scene.wait_withdrawn()
         assert cordoned(found)
         assert HANDOVER in owners(found, *UNSCHEDULABLE)
-        assert who in scene.agent.said("cordon.handed_over")[0]["holds"][0]
+        assert who in scene.agent.wait_said("cordon.handed_over")["holds"][0]

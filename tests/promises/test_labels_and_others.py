@@ -50,7 +50,7 @@ def test_leftovers_below_our_prefixes_go_and_foreign_labels_taints_and_annotatio
             for key in FOREIGN
             for who in owners(found, "f:metadata", "f:labels", f"f:{key}")
         )
-        assert sorted(scene.agent.said("leftovers.removed")[0]["labels"]) == [
+        assert sorted(scene.agent.wait_said("leftovers.removed")["labels"]) == [
             f"topology.{DOMAIN}/old",
             f"vm.{DOMAIN}/old",
         ]
@@ -67,7 +67,7 @@ def test_what_others_change_below_our_prefixes_is_put_right_with_one_write_and_s
         scene.wait_for(lambda node: labels(node)[RACK] == "westeurope-1-fd0", "the true rack")
         found = scene.wait_for(lambda node: labels(node).get(f"tag.{DOMAIN}/role") == "WebRole", "the tag back")
         assert INSTANCE in annotations(found)
-        assert scene.agent.said("labels.conflict_found")[-1]["managers"].popitem()[1] == "somebody"
+        assert scene.agent.wait_said("labels.conflict_found")["managers"].popitem()[1] == "somebody"
         version = scene.get()["metadata"]["resourceVersion"]
         scene.asked("/metadata/instance", 2)
         assert scene.get()["metadata"]["resourceVersion"] == version

@@ -49,10 +49,11 @@ def test_one_refused_tag_key_costs_neither_the_other_tags_nor_the_topology_label
         assert labels(found)[RACK] == "westeurope-1-fd0"
         assert labels(found)[f"tag.{DOMAIN}/environment"] == "Test"
         assert ROLE not in labels(found)
-        (refusal,) = scene.agent.said("labels.refused")
+        refusal = scene.agent.wait_said("labels.refused")
         assert (refusal["group"], refusal["left_out"], refusal["level"]) == ("tags", [ROLE], "error")
         scene.asked("/metadata/instance", 3)
         quiet_afterwards(scene)
+        assert len(scene.agent.said("labels.refused")) == 1
 
 
 def test_a_refused_key_that_stands_already_stays_and_the_others_follow(own_plane, refused):
