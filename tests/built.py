@@ -5,7 +5,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.build import last_lines, one_at_a_time, run
+from tests.controlplane.build import build_one, one_at_a_time
 from tests.controlplane.golang import BuildError, go_command
 from tests.controlplane.progress import Progress
 from tests.not_here import not_here
@@ -54,28 +53,13 @@ class Module:
         path = self.cache_folder() / name
         if os.access(path, os.X_OK):
             return path
-        go, progress = go_command(name), Progress()
+        go, progress = go_command(name), Progress(self.folder.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with one_at_a_time(path.parent / ".lock", progress):
             if not os.access(path, os.X_OK):
-                self._build(go, path, progress)
+                package = self.package if self.alone else f"{self.package}/cmd/{name}"
+                build_one(go, package, path, progress, seconds=self.seconds[name], folder=self.folder)
         return path
-
-    def _build(self, go: Path, target: Path, progress: Progress) -> None:
-        """Build beside the program's place and move it there when it is whole."""
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        command = ["nice", "-n", "10", str(go), "build", "-mod=readonly", "-buildvcs=false", "-trimpath"]
-        source = self.package if self.alone else f"{self.package}/cmd/{target.name}"
-        command += ["-ldflags", "-s -w", "-o", str(partial), source]
-        building = f"building {target.name} (once; up to {self.seconds[target.name] / 60:.1f} minutes on two cores)"
-        progress.line(building)
-        try:
-            with tempfile.TemporaryFile() as output:
-                if run(command, output, lambda: progress.beat(building), folder=self.folder) != 0:
-                    raise BuildError(f"{self.folder.name}: building {target.name} failed:\n{last_lines(output)}")
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def build_used(session: pytest.Session, module: Module) -> None:

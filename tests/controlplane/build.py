@@ -82,20 +82,20 @@ def linker_flags() -> str:
 def build(names: list[str]) -> dict[str, Path]:
     """Build the programs one after the other; a second process that wants one waits and finds it built."""
     go = go_command(", ".join(names))
-    progress = Progress()
+    progress = Progress(MODULE.name)
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(folder / ".lock", progress):
         for name in names:
             if not os.access(folder / name, os.X_OK):
-                build_one(go, name, folder / name, progress)
+                build_one(go, f"./cmd/{name}", folder / name, progress, seconds=SECONDS[name], flags=linker_flags())
     return {name: folder / name for name in names}
 
 
 @contextmanager
 def one_at_a_time(path: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock file; the kernel frees it when its holder dies."""
-    waiting = "another process builds the control plane; waiting for it"
+    waiting = "another process builds here; waiting for it"
     with path.open("w") as lock:
         if not locked(lock):
             progress.line(waiting)
@@ -114,25 +114,45 @@ def locked(lock: IO[str]) -> bool:
     return True
 
 
-def build_one(go: Path, name: str, target: Path, progress: Progress, *, package: str | None = None) -> None:
-    """Build one program beside its place and move it there when it is whole."""
+def build_one(
+    go: Path,
+    package: str,
+    target: Path,
+    progress: Progress,
+    *,
+    seconds: float,
+    flags: str = "-s -w",
+    folder: Path = MODULE,
+) -> None:
+    """Build one program of a module's folder beside its place and move it there when it is whole.
+
+    Args:
+        seconds: that it took on two cores.
+        flags: for the linker; those given by default drop debug tables.
+    """
+    name = target.name
     partial = target.with_name(f".{name}.{os.getpid()}")
     command = ["nice", "-n", "10", str(go), "build", "-mod=readonly", "-buildvcs=false", "-trimpath"]
-    command += ["-ldflags", linker_flags(), "-o", str(partial), package or f"./cmd/{name}"]
-    progress.line(f"building {name} (once; up to {minutes(SECONDS[name])} on two cores)")
+    command += ["-ldflags", flags, "-o", str(partial), package]
+    progress.line(f"building {name} (once; up to {minutes(seconds)} on two cores)")
     began = time.monotonic()
     try:
         with tempfile.TemporaryFile() as output:
-            code = run(command, output, lambda: progress.beat(heartbeat(name, time.monotonic() - began)))
+
+            def beat() -> None:
+                so_far = time.monotonic() - began
+                progress.beat(f"building {name}: {so_far:.0f} s so far, expected up to {minutes(seconds)}")
+
+            code = run(command, folder, output, beat)
             if code != 0:
-                raise BuildError(f"controlplane: building {name} failed with {code}:\n{last_lines(output)}")
+                raise BuildError(f"{folder.name}: building {name} failed with {code}:\n{last_lines(output)}")
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
     progress.line(f"built {name} in {time.monotonic() - began:.0f} s")
 
 
-def run(command: list[str], output: IO[bytes], beat: Callable[[], None], *, folder: Path = MODULE) -> int:
+def run(command: list[str], folder: Path, output: IO[bytes], beat: Callable[[], None]) -> int:
     """Run the command in a module's folder to its end, beating meanwhile; an interrupt ends it too."""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -146,10 +166,6 @@ def run(command: list[str], output: IO[bytes], beat: Callable[[], None], *, fold
         if process.poll() is None:
             process.terminate()
             process.wait()
-
-
-def heartbeat(name: str, seconds: float) -> str:
-    return f"building {name}: {seconds:.0f} s so far, expected up to {minutes(SECONDS[name])}"
 
 
 def minutes(seconds: float) -> str:

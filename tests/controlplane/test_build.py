@@ -72,7 +72,7 @@ def test_an_unknown_program_is_refused_with_the_known_ones():
 def test_a_failed_build_shows_what_go_said_and_leaves_nothing(go, tmp_path):
     said = io.StringIO()
     with pytest.raises(BuildError, match=r"(?s)building etcd failed with 1:.*missing-program"):
-        build_one(go, "etcd", tmp_path / "etcd", Progress(said), package="./cmd/missing-program")
+        build_one(go, "./cmd/missing-program", tmp_path / "etcd", Progress("controlplane", said), seconds=80)
     assert list(tmp_path.iterdir()) == []
     assert said.getvalue().startswith("controlplane: building etcd (once; up to 1.3 minutes on two cores)\n")
 
@@ -82,7 +82,7 @@ def test_a_second_build_waits_for_the_first_and_says_so(tmp_path):
         "import sys; from pathlib import Path\n"
         "from tests.controlplane.build import one_at_a_time\n"
         "from tests.controlplane.progress import Progress\n"
-        "with one_at_a_time(Path(sys.argv[1]), Progress()): print('mine', file=sys.stderr)\n"
+        "with one_at_a_time(Path(sys.argv[1]), Progress('controlplane')): print('mine', file=sys.stderr)\n"
     )
     lock = tmp_path / "lock"
     with lock.open("w") as held:
@@ -92,7 +92,7 @@ def test_a_second_build_waits_for_the_first_and_says_so(tmp_path):
         )
         first_line = second.stderr.readline()
     with second:
-        assert first_line == "controlplane: another process builds the control plane; waiting for it\n"
+        assert first_line == "controlplane: another process builds here; waiting for it\n"
         assert second.stderr.read() == "mine\n"
 
 
@@ -102,7 +102,7 @@ def test_progress_on_a_terminal_is_one_line_that_is_replaced():
             return True
 
     said = Terminal()
-    progress = Progress(said)
+    progress = Progress("controlplane", said)
     progress.every = 0
     progress.beat("5 s")
     progress.beat("10 s")
@@ -112,7 +112,7 @@ def test_progress_on_a_terminal_is_one_line_that_is_replaced():
 
 def test_progress_elsewhere_is_sparing_with_lines():
     said = io.StringIO()
-    progress = Progress(said)
+    progress = Progress("controlplane", said)
     progress.line("begins")
     for _ in range(1000):
         progress.beat("goes on")
