@@ -5,6 +5,7 @@ away, or wants other manifests, starts a `ControlPlane` of its own (after the fi
 """
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,12 @@ SMALL = ("etcd", "kube-apiserver", "kubectl")
 WHOLE = ("kube-scheduler", "kube-controller-manager")
 NEEDS = {"built": SMALL, "built_whole": WHOLE}
 MISSING = pytest.StashKey[dict[str, str]]()  # by fixture: why its programs are not there
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C, in programs that tests start, too: what a shell runs with `&` ignores it, and hands that down."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

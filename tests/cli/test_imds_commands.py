@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -176,14 +177,16 @@ def test_a_watch_shows_each_change_at_once_in_a_pipe_survives_a_failing_imds_and
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        assert json.loads(process.stdout.readline())["events"] == []
-        imds.put_faults([{"kind": "html"}])
-        assert process.stderr.readline().endswith("Still watching.\n")
-        imds.clear_faults()
-        imds.add_event(EventType="Reboot")
-        assert json.loads(process.stdout.readline())["events"][0]["type"] == "Reboot"
-    finally:
-        process.send_signal(2)
-        out, err = process.communicate(timeout=60)
+    with process:
+        try:
+            assert json.loads(process.stdout.readline())["events"] == []
+            imds.put_faults([{"kind": "html"}])
+            assert process.stderr.readline().endswith("Still watching.\n")
+            imds.clear_faults()
+            imds.add_event(EventType="Reboot")
+            assert json.loads(process.stdout.readline())["events"][0]["type"] == "Reboot"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, out, err) == (130, "", "")

@@ -53,6 +53,12 @@ def datanodes(namenode: NameNode) -> dict[str, DataNode]:
     return {each.address: each for each in namenode.view().datanodes if each.live}
 
 
+def state(namenode: NameNode, address: str) -> str | None:
+    """Return what a live DataNode is in; None while it is not live, as after a restart until its first heartbeat."""
+    found = datanodes(namenode).get(address)
+    return found.state if found else None
+
+
 def test_from_imds_to_a_datanode_that_steps_aside_before_its_vm_goes(plane, tmp_path):
     label = f"hdfs=h{time.time_ns()}"
     settings = {"approval": "own-user-events", "approval_waits_for": "hdfs", "release_after": "2s"}
@@ -96,7 +102,7 @@ def test_from_imds_to_a_datanode_that_steps_aside_before_its_vm_goes(plane, tmp_
             going, address = scenes[1], f"{NETWORK}.2"
             event = going.event("Reboot", EventSource="User", NotBeforeSeconds=3000)
             going.wait_cordoned()
-            wait_until(lambda: datanodes(namenode)[address].state == IN_MAINTENANCE, "in maintenance", log.read_text)
+            wait_until(lambda: state(namenode, address) == IN_MAINTENANCE, "in maintenance", log.read_text)
             going.wait_for(
                 lambda node: (
                     json.loads(annotations(node).get(f"{DOMAIN}/hdfs", "{}"))
@@ -112,5 +118,5 @@ def test_from_imds_to_a_datanode_that_steps_aside_before_its_vm_goes(plane, tmp_
             going.over(event)
             going.wait_released()
             hadoop.ask("datanode", address)
-            wait_until(lambda: datanodes(namenode)[address].state == IN_SERVICE, "in service again", log.read_text)
+            wait_until(lambda: state(namenode, address) == IN_SERVICE, "in service again", log.read_text)
             going.wait_for(lambda node: f"{DOMAIN}/hdfs" not in annotations(node), "nothing said any more")

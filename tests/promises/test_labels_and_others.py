@@ -50,7 +50,8 @@ def test_leftovers_below_our_prefixes_go_and_foreign_labels_taints_and_annotatio
             for key in FOREIGN
             for who in owners(found, "f:metadata", "f:labels", f"f:{key}")
         )
-        assert sorted(scene.agent.wait_said("leftovers.removed")["labels"]) == [
+        scene.agent.wait_said("leftovers.removed")
+        assert sorted(scene.agent.said("leftovers.removed")[0]["labels"]) == [
             f"topology.{DOMAIN}/old",
             f"vm.{DOMAIN}/old",
         ]
