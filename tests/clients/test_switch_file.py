@@ -1,5 +1,6 @@
 """The switch's file as kubelet keeps it, and as everybody else may leave it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,35 +12,9 @@ import pytest
 
 from agent.clients.switch_file import LARGEST, SwitchFile
 from agent.core.switch import Switch
+from tests.clients.volumes import Volume
 
-
-class Volume:
-    """A mounted ConfigMap, changed in kubelet's own order (kubernetes: pkg/volume/util/atomic_writer.go)."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "switch.yaml"
-        self.version = 0
-
-    def put(self, text: str | None) -> None:
-        """Bring a new version; None is a ConfigMap without our key."""
-        self.version += 1
-        old = self.folder / "..data"
-        former = old.resolve() if old.is_symlink() else None
-        new = self.folder / f"..2026_11_26_{self.version}"
-        new.mkdir()
-        if text is not None:
-            (new / "switch.yaml").write_text(text)
-        (self.folder / "..data_tmp").symlink_to(new.name)
-        (self.folder / "..data_tmp").rename(old)
-        if text is None:
-            self.path.unlink(missing_ok=True)
-        elif not self.path.is_symlink():
-            self.path.symlink_to("..data/switch.yaml")
-        if former is not None:
-            for file in former.iterdir():
-                file.unlink()
-            former.rmdir()
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -100,8 +75,7 @@ def test_a_json_switch_needs_no_yaml(volume: Volume) -> None:
         "import sys; from pathlib import Path; from agent.clients.switch_file import SwitchFile;"
         f"print(SwitchFile(Path({str(volume.path)!r})).look().switch.cordon, 'yaml' in sys.modules)"
     )
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["hold", "False"]
 
 
@@ -228,18 +202,8 @@ def test_what_is_no_file_is_said_and_never_waited_for(volume: Volume, make) -> N
 # Reading only what changed, and only whole versions.
 
 
-def test_an_unchanged_file_is_read_twice_and_then_no_more(volume: Volume) -> None:
-    opened: list[object] = []
-    sys.addaudithook(
-        lambda event, found: opened.append(str(found[0])) if event == "open" else None
-    )  # for good, but cheap
-    volume.put("cordon: hold")
-    file = SwitchFile(volume.path)
-    for reads in (1, 2, 2, 2):
-        file.look()
-        assert opened.count(str(volume.path)) == reads
-    volume.put("cordon: on")
-    assert file.look().changed
+def test_an_unchanged_file_is_read_twice_and_then_no_more(tmp_path: Path) -> None:
+    assert audited("opened", tmp_path) == {"reads": [1, 2, 2, 2], "changed": True}
 
 
 def test_what_is_written_into_the_file_counts_at_the_second_look(volume: Volume) -> None:
@@ -269,20 +233,16 @@ def test_a_file_that_is_half_written_at_one_look_changes_nothing(volume: Volume,
     assert file.look().switch == Switch(cordon="hold", drain="hold", labels="hold")
 
 
-def test_a_directory_that_kubelet_takes_away_while_it_is_opened_is_no_trouble(volume: Volume) -> None:
-    """The path leads through `..data` into a directory that is gone an instant later: in slow motion, by an audit hook."""
-    volume.put("cordon: hold")
-    file = SwitchFile(volume.path)
-    file.look()
-    steps = [lambda: volume.path.rename(volume.folder / "away"), lambda: (volume.folder / "away").rename(volume.path)]
+def test_a_directory_that_kubelet_takes_away_while_it_is_opened_is_no_trouble(tmp_path: Path) -> None:
+    assert audited("taken_away", tmp_path) == {"cordon": "hold", "trouble": None, "steps_left": 0}
 
-    def kubelet(event: str, found: tuple[object, ...]) -> None:
-        if event == "open" and str(found[0]) == str(volume.path) and steps:
-            steps.pop(0)()
 
-    sys.addaudithook(kubelet)
-    found = file.look()
-    assert (found.switch, found.trouble, steps) == (Switch(cordon="hold"), None, [])
+def audited(what: str, folder: Path) -> dict[str, object]:
+    """Look at the file in a process of its own, whose audit hooks end with it."""
+    command = [sys.executable, "-m", "tests.clients.audited", what, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
 
 
 def test_a_thousand_swaps_while_it_is_read_give_whole_switches_and_end_with_the_last(volume: Volume) -> None:
