@@ -136,13 +136,13 @@ def build_one(
     command += ["-ldflags", flags, "-o", str(partial), package]
     progress.line(f"building {name} (once; up to {minutes(seconds)} on two cores)")
     began = time.monotonic()
+
+    def beat() -> None:
+        so_far = time.monotonic() - began
+        progress.beat(f"building {name}: {so_far:.0f} s so far, expected up to {minutes(seconds)}")
+
     try:
         with tempfile.TemporaryFile() as output:
-
-            def beat() -> None:
-                so_far = time.monotonic() - began
-                progress.beat(f"building {name}: {so_far:.0f} s so far, expected up to {minutes(seconds)}")
-
             code = run(command, folder, output, beat)
             if code != 0:
                 raise BuildError(f"{folder.name}: building {name} failed with {code}:\n{last_lines(output)}")

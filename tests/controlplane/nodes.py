@@ -62,6 +62,7 @@ class NodeActor:
         self.identity = cluster.identity(f"system:node:{name}", "system:nodes")
         self.kubelet = cluster.session(self.identity, agent="kubelet/v1.34.4")
         self.stopping = threading.Event()
+        self.reporting = threading.Lock()  # a status from before a change must not arrive after the one with it
         self.heart: threading.Thread | None = None
 
     @property
@@ -111,7 +112,7 @@ class NodeActor:
 
     def report(self) -> None:
         """Patch the status as kubelet does."""
-        self.kubelet.patch(f"{self.path}/status", {"status": self._status()}, STRATEGIC)
+        self._patch_status(self.kubelet)
         if not self.cluster.controller_manager:
             self._set_not_ready_taint(not self.ready)
 
@@ -140,9 +141,13 @@ class NodeActor:
     def _renew(self, kubelet: ApiSession) -> None:
         try:
             kubelet.apply(f"{LEASES}/{self.name}", self._lease(), manager="kubelet")
-            kubelet.patch(f"{self.path}/status", {"status": self._status()}, STRATEGIC)
+            self._patch_status(kubelet)
         except (requests.RequestException, ApiError) as error:  # an outage in a test: kubelet goes on, too
             log.info("node %s: heartbeat failed: %s", self.name, error)
+
+    def _patch_status(self, kubelet: ApiSession) -> None:
+        with self.reporting:
+            kubelet.patch(f"{self.path}/status", {"status": self._status()}, STRATEGIC)
 
     def _lease(self) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
-TIMEOUT = (3.05, 30)  # seconds to connect, to read
+TIMEOUT = (30, 30)  # seconds to connect, which for TLS includes the handshake, and to read
 
 
 class ApiError(Exception):

@@ -118,9 +118,18 @@ def test_nobody_gets_in_without_a_name(plane):
 def test_a_pod_is_scheduled_runs_and_ends(whole_plane):
     node = whole_plane.register_node(f"runs-{os.getpid()}")
     with whole_plane.play_pods(node.name):
-        whole_plane.kubectl("create", "deployment", "web", "--image=web", "--replicas=2")
-        whole_plane.kubectl("rollout", "status", "deployment", "web", "--timeout=180s")
-        whole_plane.kubectl("delete", "deployment", "web")
-        whole_plane.kubectl("wait", "pods", "-l", "app=web", "--for=delete", "--timeout=180s")
+        whole_plane.admin.post("/apis/apps/v1/namespaces/default/deployments", deployment(node.name))
+        whole_plane.kubectl("rollout", "status", "deployment", node.name, "--timeout=180s")
+        whole_plane.kubectl("delete", "deployment", node.name)
+        whole_plane.kubectl("wait", "pods", "-l", f"app={node.name}", "--for=delete", "--timeout=180s")
     node.close()
     node.delete()
+
+
+def deployment(node: str) -> dict[str, object]:
+    """Return two pods for this node alone: others' nodes run no pods of this test."""
+    labels = {"app": node}
+    spec = {"nodeSelector": {"kubernetes.io/hostname": node}, "containers": [{"name": "web", "image": "web"}]}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    wanted = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": node}, "spec": wanted}

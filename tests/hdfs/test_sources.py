@@ -11,11 +11,11 @@ from agent.core.placement import Placement
 from agent.daemon.facts_server import FactsServer
 from agent.hdfs.sources import Agents
 from agent.told import Told
+from tests.addresses import free_address
 from tests.cli.running import command, environment, imds_agent
 from tests.daemon.partners import Log
 from tests.hdfs.test_sync import rows
 from tests.promises.agents import tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 
 def test_agents_on_vms_fill_the_table_and_their_events_are_known(plane, tmp_path):

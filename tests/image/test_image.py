@@ -139,7 +139,7 @@ def facts(containers, network, *arguments, **environment):
 
 
 def until_listening(containers, network, *arguments):
-    last = time.monotonic() + 30
+    last = time.monotonic() + 120
     while (done := facts(containers, network, *arguments)).returncode != 0 and time.monotonic() < last:
         pass
     return done

@@ -96,8 +96,8 @@ def pooled(plane, node, thief):
     def refused() -> bool:  # a policy is in force a moment after it was applied
         try:
             thief.merge(node.name, {"metadata": {"labels": {"a": "b"}}}, manager=MANAGER, dry_run=True)
-        except ClusterRefused:
-            return True
+        except ClusterRefused as error:  # before its rights are heard of it is refused, too
+            return "ValidatingAdmissionPolicy" in str(error)
         return False
 
     wait_until(refused, "the policy in force")

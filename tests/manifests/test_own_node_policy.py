@@ -14,6 +14,7 @@ from tests.controlplane.cluster import Cluster
 from tests.controlplane.installed import POLICY
 from tests.controlplane.nodes import NodeActor
 from tests.controlplane.session import APPLY, JSON_PATCH, MERGE, STRATEGIC, ApiSession
+from tests.promises.agents import wait_until
 
 OURS = {"key": "imds-agent.github.io/uninitialized", "effect": "NoSchedule"}
 FOREIGN = {"key": "dedicated", "value": "team", "effect": "NoSchedule"}
@@ -85,6 +86,7 @@ def mighty_account(plane: Cluster) -> str:
 @pytest.fixture
 def mighty(stage: Stage, mighty_account: str):
     with stage.plane.new_session(token=stage.plane.agent_token(stage.own.name, mighty_account)) as session:
+        wait_until_mighty(session)
         yield session
 
 
@@ -283,4 +285,10 @@ def test_another_account_is_left_alone(stage):
         f"--serviceaccount={namespace}:imds-agent-of-somebody",
     )  # fmt: skip
     session = stage.plane.session(token=token)
+    wait_until_mighty(session)
     assert stage.send(session, stage.own, label("pool", "red")).status_code == 200
+
+
+def wait_until_mighty(session) -> None:
+    """The API server hears of a binding a moment after it was made."""
+    wait_until(lambda: session.raw("GET", "/api/v1/secrets").ok, "the rights of a cluster-admin")

@@ -273,6 +273,7 @@ def test_a_taint_of_ours_ends_the_nodes_pods_past_their_budget_where_it_is_allow
         plane.install(OVERLAYS / "event-taint-no-execute")
         stage = stack.enter_context(staged(plane))
         kept, away = stage.pod(stage.own, kept=True), stage.pod(stage.other)
+        wait_until(lambda: not stage.own.get()["spec"].get("taints"), "a new node's own taint is gone")
         assert taint(f"{DOMAIN}/x")(stage).status_code == 200
         wait_until(lambda: told_to_end(stage, kept), "Kubernetes ends the pod")
         assert not told_to_end(stage, away)

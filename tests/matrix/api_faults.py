@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.matrix.cell import PATIENCE
 from tests.matrix.faulty_api import UPSTREAM, Answer, Call, Fault, FaultyApi, refusal
 from tests.matrix.way import Way
 
@@ -28,7 +29,7 @@ class ApiFault:
         hides: what others write is not seen while it lasts.
         unsure: whether it is noticed depends on the moment.
         rounds: of ten seconds.
-        read_timeout: seconds that the agent's client gives an answer.
+        read_timeout: seconds that the agent's client gives an answer while it lasts.
     """
 
     begin: Callable[[Way], None]
@@ -39,7 +40,7 @@ class ApiFault:
     hides: bool = False
     unsure: bool = False
     rounds: int = 6
-    read_timeout: float = 20.0
+    read_timeout: float = PATIENCE
 
 
 def answering(
@@ -61,19 +62,22 @@ def silence(*, done: bool) -> ApiFault:
         done: only what is written gets no answer, and it is carried out all the same.
     """
 
-    doing = InFlight()
+    def begin(way: Way) -> None:
+        doing = InFlight()
 
-    def fault(call: Call, pass_on: Callable[[], Answer]) -> Answer | None:
-        if not done:
+        def fault(call: Call, pass_on: Callable[[], Answer]) -> Answer | None:
+            if not done:
+                return None
+            if call.method == "GET":
+                doing.wait()  # what got no answer was done before anybody looks, however slow this machine is
+                return pass_on()
+            with doing:
+                pass_on()
             return None
-        if call.method == "GET":
-            doing.wait()  # what got no answer was done before anybody looks, however slow this machine is
-            return pass_on()
-        with doing:
-            pass_on()
-        return None
 
-    return ApiFault(begin=lambda way: way.api.misbehave(fault), blocks=not done, read_timeout=1.0 if done else 0.5)
+        way.api.misbehave(fault)
+
+    return ApiFault(begin=begin, blocks=not done, read_timeout=3.0 if done else 0.5)
 
 
 class InFlight:

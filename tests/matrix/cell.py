@@ -3,6 +3,7 @@
 import io
 import json
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from agent.clients.cluster import Access, Cluster
@@ -24,19 +25,15 @@ from tests.promises.moving import Pods
 
 BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 STEP = 10.0  # seconds between two rounds
-HUNG = 0.2  # seconds that the client waits for an IMDS that hangs; long enough for one that does not
+PATIENCE = 20.0  # seconds, real ones, that the agent gives an answer of IMDS or the API server; each is sure to come
 RACK = "westeurope-1-fd0"  # of the emulator's VM
 
 
 class Cell:
     """What stands on the node, what the agent said, and the hands to let time go by."""
 
-    def __init__(self, plane: Plane, *, read_timeout: float = 20.0, imds_timeout: float = 20.0) -> None:
-        """Start the agent's loop on a fresh node.
-
-        Args:
-            read_timeout, imds_timeout: seconds that the agent gives the API server and IMDS, in real time.
-        """
+    def __init__(self, plane: Plane) -> None:
+        """Start the agent's loop on a fresh node."""
         self.plane = plane
         self.instant = 1000.0
         self.waited = 0.0  # seconds between the tries of one question: other threads' time goes its own way
@@ -50,14 +47,14 @@ class Cell:
         self.pods: Pods | None = None
         self.log = io.StringIO()
         self.event = ""
-        self._start(read_timeout, imds_timeout)
+        self._start()
 
-    def _start(self, read_timeout: float, imds_timeout: float) -> None:
-        self.cluster = Cluster(Access(kubeconfig=self.way.kubeconfig, read_timeout=read_timeout))
+    def _start(self) -> None:
+        self.cluster = Cluster(Access(kubeconfig=self.way.kubeconfig, read_timeout=PATIENCE))
         self.client = Imds(
             self.imds.url,
-            read_timeout=imds_timeout,
-            first_events_timeout=imds_timeout,
+            read_timeout=PATIENCE,
+            first_events_timeout=PATIENCE,
             per_second=1_000_000,
             clock=lambda: self.instant + self.waited,
             sleep=self._wait,
@@ -90,6 +87,15 @@ class Cell:
 
     def _wait(self, seconds: float) -> None:
         self.waited += seconds
+
+    # -- patience: less only while something is silent, since a slow machine is, too --------------------------------
+
+    def wait_for_api(self, seconds: float) -> None:
+        """Give an answer of the API server so long from now on, in real time."""
+        self.cluster._access = replace(self.cluster._access, read_timeout=seconds)
+
+    def wait_for_imds(self, seconds: float) -> None:
+        self.client._read_timeout = self.client._events_timeout = seconds
 
     # -- time ------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.controlplane.certs import KeyPair
+from tests.controlplane.plane import reserved_port
 
 PASSED_ON = ("authorization", "accept", "content-type", "user-agent")
 SILENCE = 60.0  # seconds at most; the one who asks gives up first, or the fault ends
@@ -71,7 +72,8 @@ class FaultyApi:
         self.serving = server_context(serving)
         self.connections: set[socket.socket] = set()
         self.server: ThreadingHTTPServer | None = None
-        self.port = 0
+        self.place = reserved_port()  # kept from others while the server is away, too
+        self.port: int = self.place.getsockname()[1]
         self.open()
 
     @property
@@ -81,7 +83,6 @@ class FaultyApi:
     def open(self) -> None:
         """Listen, again on the same port."""
         self.server = Listener(("127.0.0.1", self.port), self)
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.01,), name="faulty api", daemon=True).start()
 
     def refuse(self) -> None:
@@ -117,6 +118,7 @@ class FaultyApi:
     def close(self) -> None:
         self.fault_over.set()
         self.refuse()
+        self.place.close()
 
     def answer(self, call: Call, upstream: http.client.HTTPSConnection) -> Answer | None:
         self.writes += call.method != "GET"
@@ -159,6 +161,10 @@ class Listener(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], proxy: FaultyApi) -> None:
         self.proxy = proxy
         super().__init__(address, Handler)
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

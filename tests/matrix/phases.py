@@ -126,11 +126,11 @@ def until(cell: Cell, watch: Watch, found: Callable[[], bool], what: str) -> Non
     raise AssertionError(f"did not come: {what}: {cell.story()}")
 
 
-def in_each_phase(plane: Plane, work: Callable[[Cell, str], str], **given: float) -> Mapping[str, str]:
+def in_each_phase(plane: Plane, work: Callable[[Cell, str], str]) -> Mapping[str, str]:
     """Do the same in all phases at once, each with a cell of its own; returns what it says of each."""
 
     def one(phase: str) -> str:
-        cell = Cell(plane, **given)
+        cell = Cell(plane)
         try:
             bring_to(cell, phase)
             return work(cell, phase)

@@ -39,6 +39,7 @@ class Run:
         """Wait for labels that no further answer will change."""
         self.scene.wait_labelled()
         self.scene.asked("/metadata/instance", 3)
+        self.scene.agent.wait_said("policy.enforced")  # the last that it says of a start
         self.facts = self._facts()
 
     def _facts(self) -> dict[str, str]:
@@ -68,7 +69,8 @@ class Run:
         """
         for name in names:
             self.scene.agent.wait_said(name, since=self.since)
-        entries, self.since = self.scene.agent.log[self.since :], len(self.scene.agent.log)
+        entries = self.scene.agent.log[self.since :]
+        self.since += len(entries)
         left_out = ("cluster.unavailable", "cluster.recovered") if unsure else ()
         return words([entry for entry in entries if entry["event"] not in left_out], free=self.free())
 

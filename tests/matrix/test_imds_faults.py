@@ -3,25 +3,26 @@
 import pytest
 
 from tests.controlplane.cluster import Cluster as Plane
-from tests.matrix.cell import HUNG, Cell
+from tests.matrix.cell import PATIENCE, Cell
 from tests.matrix.imds_faults import IMDS_FAULTS, INCARNATIONS, PARTIAL
 from tests.matrix.phases import Watch, comes_right, finish_event, in_each_phase
 from tests.matrix.table import cell_text, check, words
 
 pytestmark = pytest.mark.slow
 ROUNDS = 6  # a minute
+HUNG = 0.2  # seconds that are given an IMDS that hangs
 
 
 @pytest.mark.parametrize("fault", IMDS_FAULTS)
 def test_imds_fails_and_nothing_is_taken_for_news(whole_drain_plane: Plane, fault: str) -> None:
-    timeout = {"imds_timeout": HUNG} if fault == "hang" else {}
-    check("IMDS", fault, in_each_phase(whole_drain_plane, lambda cell, phase: fails(cell, phase, fault), **timeout))
+    check("IMDS", fault, in_each_phase(whole_drain_plane, lambda cell, phase: fails(cell, phase, fault)))
 
 
 def fails(cell: Cell, phase: str, fault: str) -> str:
     watch, since = Watch(cell, phase), cell.place()
     believed = fault == PARTIAL and phase == "releasing"  # that the event has gone is said as well as ever
     cell.imds.put_faults([IMDS_FAULTS[fault]])
+    cell.wait_for_imds(HUNG if fault == "hang" else PATIENCE)
     for number in range(ROUNDS):
         if number == ROUNDS // 3:
             watch.lift()  # a drain goes on whatever IMDS says meanwhile; a release waits for what it says
@@ -39,6 +40,7 @@ def fails(cell: Cell, phase: str, fault: str) -> str:
     during = words(cell.said(since), free=cell.free())
     since = cell.place()
     cell.imds.clear_faults()
+    cell.wait_for_imds(PATIENCE)
     comes_right(cell, watch)
     return cell_text(during, words(cell.said(since), free=True))
 

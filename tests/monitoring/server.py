@@ -10,9 +10,9 @@ from typing import Any
 import requests
 import yaml
 
+from tests.addresses import free_address
 from tests.monitoring.written import RULES
 from tests.promises.agents import wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 
 class Server:
@@ -24,7 +24,7 @@ class Server:
     def ready(self) -> bool:
         try:
             return requests.get(f"{self.url}/-/ready", timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def ask(self, expr: str) -> list[dict[str, Any]]:

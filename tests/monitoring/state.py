@@ -8,10 +8,10 @@ from pathlib import Path
 
 import requests
 
+from tests.addresses import free_address
 from tests.controlplane.cluster import Cluster
 from tests.monitoring.written import FOLDER
 from tests.promises.agents import wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 ASKED = re.compile(r"--metric-annotations-allowlist=[^`\s]+")
 
@@ -43,5 +43,5 @@ def stating(program: Path, plane: Cluster, folder: Path) -> Iterator[str]:
 def metrics(address: str) -> str:
     try:
         return requests.get(f"http://{address}/metrics", timeout=10).text
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return ""

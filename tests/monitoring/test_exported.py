@@ -10,10 +10,10 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.hdfs.metrics import SyncMetrics
+from tests.addresses import free_address
 from tests.monitoring.scenes import healthy
 from tests.monitoring.written import FOLDER, alerts, groupings, queries, selectors
 from tests.promises.agents import tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 SCRAPED = {"node", "instance", "job", "namespace", "pod", "container", "endpoint"}  # given by the PodMonitor, not by us
 FOREIGN = {"daemonset"}  # kube-state-metrics'

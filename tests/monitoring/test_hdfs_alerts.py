@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.clients.namenode import NameNode
+from tests.addresses import free_address
 from tests.cli.running import command, environment
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.nodes import NodeActor
@@ -19,7 +20,6 @@ from tests.hdfs.rigs import hosts_site, installed
 from tests.monitoring.server import Server, hastened, job, serving
 from tests.not_here import not_here
 from tests.promises.agents import DOMAIN, node_of, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -75,7 +75,7 @@ def watched(plane, prometheus, tmp_path_factory) -> Iterator[Watched]:
         hadoop = stack.enter_context(lab(folder, site))
         rows = dict.fromkeys(ADDRESSES, "/westeurope-1")
         _, rpc, http = hadoop.ask("namenode", folder, installed(folder, rows), "false").split()
-        namenode = NameNode(f"http://127.0.0.1:{http}")
+        namenode = NameNode(f"http://127.0.0.1:{http}", timeout=60)
         for address in ADDRESSES:
             hadoop.ask("datanode", address)
         wait_until(lambda: sum(each.live for each in namenode.view().datanodes) == 3, "three DataNodes")
@@ -115,6 +115,6 @@ def test_a_namenode_that_does_not_read_the_file_is_told_until_it_does(watched):
 
 
 def test_a_namenode_that_is_gone_is_told(watched):
-    assert not watched.firing("ImdsAgentHdfsNameNodeSilent")
+    watched.wait_quiet("ImdsAgentHdfsNameNodeSilent")
     watched.hadoop.process.kill()
     watched.wait_firing("ImdsAgentHdfsNameNodeSilent")

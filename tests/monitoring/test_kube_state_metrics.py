@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.addresses import free_address
 from tests.controlplane.nodes import NodeActor
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import STRATEGIC
@@ -14,7 +15,6 @@ from tests.monitoring.server import Server, hastened, job, serving
 from tests.monitoring.state import stating
 from tests.monitoring.written import alerts
 from tests.promises.agents import Tended, tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -163,7 +163,7 @@ def test_an_agent_whose_port_another_pod_has_is_told_before_it_has_a_node(watche
     watched.wait_firing(name, {"namespace": "imds-agent", "pod": pod})
     plane.kubectl("delete", "pod", "blocker", "--force", "--grace-period=0")
     watched.wait_quiet()
-    assert plane.admin.get(f"{PODS}/{pod}")["spec"]["nodeName"] == "node-c"
+    wait_until(lambda: plane.admin.get(f"{PODS}/{pod}")["spec"].get("nodeName") == "node-c", "the pod has its node")
     remove(plane, node)
 
 

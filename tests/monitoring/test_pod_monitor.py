@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.addresses import free_address
 from tests.controlplane.golang import BuildError
 from tests.controlplane.plane import ControlPlane
 from tests.monitoring.crds import definitions
@@ -21,7 +22,6 @@ from tests.monitoring.server import Server, running
 from tests.monitoring.written import FOLDER, RULES
 from tests.not_here import not_here
 from tests.promises.agents import ROOT, tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -72,7 +72,8 @@ def define(plane: ControlPlane) -> None:
     except BuildError as error:
         not_here(str(error))
     plane.kubectl("apply", "--server-side", "-f", str(folder))
-    wait_until(lambda: "error" not in plane.kubectl("get", "podmonitors", "-A", check=False), "the operator's kinds")
+    for kind in ("podmonitors", "prometheuses", "prometheusrules"):
+        wait_until(lambda kind=kind: "error" not in plane.kubectl("get", kind, "-A", check=False), f"the kind {kind}")
 
 
 def overlay(folder: Path, port: int) -> Path:
@@ -152,22 +153,22 @@ def hastened(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_agent_has_the_labels_that_alerts_are_tried_with(operated):
-    [found] = operated.server.ask('up{job="imds-agent"}')
+    [found] = wait_until(lambda: operated.server.ask('up{job="imds-agent"}'), "a scrape")
     labels = found["metric"]
     assert set(labels) - {"__name__"} == set(target("n1"))
     assert (labels["node"], labels["namespace"]) == ("node-a", "imds-agent")
     assert (labels["container"], labels["endpoint"]) == (target("n1")["container"], target("n1")["endpoint"])
-    assert operated.server.ask('imds_agent_build_info{node="node-a"}')
+    wait_until(lambda: operated.server.ask('imds_agent_build_info{node="node-a"}'), "the agent's own series")
 
 
 def test_hdfs_sync_has_the_labels_that_alerts_are_tried_with(operated):
-    [found] = operated.server.ask('up{job="hdfs-sync"}')
+    [found] = wait_until(lambda: operated.server.ask('up{job="hdfs-sync"}'), "a scrape")
     labels = found["metric"]
     assert set(labels) - {"__name__"} == set(SYNC)
     assert {name: labels[name] for name in ("namespace", "container", "endpoint", "pod")} == {
         name: SYNC[name] for name in ("namespace", "container", "endpoint", "pod")
     }
-    assert operated.server.ask("imds_agent_hdfs_table_rows")
+    wait_until(lambda: operated.server.ask("imds_agent_hdfs_table_rows"), "the synchronizer's own series")
 
 
 def test_the_operator_takes_all_our_rules_as_they_are(operated):

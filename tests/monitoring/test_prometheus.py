@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from tests.addresses import free_address
 from tests.monitoring.server import job, serving
 from tests.monitoring.written import alerts, queries
 from tests.promises.agents import ROOT, tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 pytestmark = pytest.mark.slow
 

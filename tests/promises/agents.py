@@ -24,7 +24,7 @@ from tests.controlplane.cluster import Cluster
 from tests.controlplane.nodes import NodeActor
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds; nothing here takes a tenth of it on an idle machine
+PATIENCE = 120.0  # seconds; nothing here takes a tenth of it on an idle machine
 LOOK = 0.1  # seconds
 DOMAIN = "imds-agent.github.io"
 EVENTS, HOLD, INSTANCE, TAGS = (f"{DOMAIN}/{name}" for name in ("events", "hold", "instance", "tags"))

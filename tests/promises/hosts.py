@@ -31,12 +31,12 @@ class Host(Tended):
         options = [option for option in self.agent.options if option.partition("=")[0][2:] not in KUBERNETES]
         self.agent.options = ["--no-kubernetes", *options]
 
-    def hook(self, name: str, rest: str = "", mode: int = 0o755) -> Path:
-        """Put a hook in place that notes what it was told, and then does the rest."""
-        path = self.hooks / name
-        path.write_text(NOTE.replace("FOLDER", str(self.folder)).replace("REST", rest))
-        path.chmod(mode)
-        return path
+    def hook(self, name: str, rest: str = "", mode: int = 0o755, folder: Path | None = None) -> Path:
+        """Put a hook in place, whole at once, that notes what it was told, and then does the rest."""
+        draft = self.folder / f"{name}.draft"
+        draft.write_text(NOTE.replace("FOLDER", str(self.folder)).replace("REST", rest))
+        draft.chmod(mode)
+        return draft.rename((folder or self.hooks) / name)
 
     def notes(self) -> list[tuple[str, str, str]]:
         """Return hook, phase and id of each run so far."""

@@ -23,7 +23,7 @@ def refusing_labels(plane: Cluster, allowed: str, said: str, probe: Callable[[],
     Args:
         allowed: CEL, true for a key that may change.
         said: CEL, the text of the refusal; `variables.refused` are the keys.
-        probe: whether the policy bites already.
+        probe: whether the policy bites.
     """
     variables = [
         {"name": "old", "expression": "oldObject.metadata.?labels.orValue({})"},
@@ -35,6 +35,7 @@ def refusing_labels(plane: Cluster, allowed: str, said: str, probe: Callable[[],
     with policy(plane, variables=variables, validations=[rule]):
         wait_until(probe, "the policy bites")
         yield
+    wait_until(lambda: not probe(), "the policy is gone")  # some time after it was deleted
 
 
 @contextmanager

@@ -7,14 +7,9 @@ import socket
 
 import requests
 
+from tests.addresses import free_address
 from tests.controlplane.plane import reserved_port
 from tests.promises.agents import tended
-
-
-def free_address() -> str:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{one.getsockname()[1]}"
 
 
 def status(scene, path: str) -> int:

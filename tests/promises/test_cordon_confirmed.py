@@ -3,8 +3,8 @@
 Ours counts when the API server has confirmed the cordon; until then it tries again, through any outage.
 """
 
+from tests.addresses import free_address
 from tests.promises.agents import cordoned, tended
-from tests.promises.test_alive_in_outages import free_address
 
 
 def test_an_event_that_comes_while_the_api_server_is_away_cordons_when_it_is_back(own_plane):

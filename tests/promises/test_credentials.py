@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.addresses import free_address
 from tests.controlplane.installed import BASE
 from tests.promises.agents import cordoned, tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles/imds-agent"
 

@@ -141,17 +141,18 @@ def test_an_agent_killed_in_the_middle_of_a_drain_goes_on_and_asks_nobody_twice(
     with tended(whole_drain_plane, **DRAIN) as scene:
         scene.wait_labelled()
         pods = Pods(whole_drain_plane, scene.node.name, ending=6)
-        pods.add(24, grace=20)
+        uids = set(pods.add(24, grace=20))
         event = scene.event("Terminate", NotBeforeSeconds=900)
         kills = []
         for count in (1, 9, 17):
             # The API server is asked: a kill falls between an answer and its line in the log, too.
-            wait_until(lambda count=count: 24 - len(pods.staying()) >= count, f"{count} asked", scene.agent.tail)
+            wait_until(lambda count=count: len(uids - pods.staying()) >= count, f"{count} asked", scene.agent.tail)
             scene.agent.kill()
             kills.append((pods.leaving(), len(scene.agent.log)))
             scene.agent.start()
         wait_until(lambda: not pods.staying(), "all asked", scene.agent.tail)
         scene.wait_for(lambda _: state(scene) == "done", "the drain is done")
+        assert len(asked(scene)) == len(set(asked(scene)))
         for leaving, since in kills:
             assert leaving.isdisjoint(asked(scene, since))
         scene.over(event)

@@ -7,8 +7,8 @@ import requests
 
 from agent.clients.agents import ask_agents
 from agent.core.facts_document import HostFacts
+from tests.addresses import free_address
 from tests.promises.agents import ROOT, tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 
 def test_where_the_vm_stands_and_its_events_are_told_as_the_node_is_marked(plane):

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
+from tests.addresses import free_address
 from tests.promises.agents import Agent, cordoned, tended, wait_until
-from tests.promises.test_alive_in_outages import free_address
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

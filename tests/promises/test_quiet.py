@@ -1,9 +1,10 @@
 """An idle node writes nothing, ever: no PATCH, not even one without effect, and at most a small GET each interval."""
 
 import re
+import time
 
+from tests.addresses import free_address
 from tests.promises.agents import DOMAIN, tended
-from tests.promises.test_alive_in_outages import free_address
 
 REQUESTS = "imds_agent_api_requests_total"
 
@@ -27,12 +28,14 @@ def test_an_idle_agent_sends_no_patch_and_at_most_a_small_get_each_interval(own_
         scene.polled()
         gets, patches = (scene.metric(f'{REQUESTS}{{.*verb="{verb}"') for verb in ("GET", "PATCH"))
         before, version = server_counted(own_plane), scene.get()["metadata"]["resourceVersion"]
+        began = time.monotonic()
         scene.asked("/metadata/scheduledevents", 25)  # about 15 s: five node intervals of 3 s
         after = server_counted(own_plane)
+        intervals = (time.monotonic() - began) / 3
         assert after.get("PATCH", 0) == before.get("PATCH", 0)
         assert after.get("APPLY", 0) == before.get("APPLY", 0)
         seen = after["GET"] - before["GET"] - 1  # our own look at the version
-        assert 1 <= seen <= 9  # 5 expected; a slow machine takes longer for the polls
+        assert 1 <= seen <= intervals + 2
         assert scene.metric(f'{REQUESTS}{{.*verb="PATCH"') == patches
         assert scene.metric(f'{REQUESTS}{{.*verb="GET"') - gets >= seen
         assert scene.get()["metadata"]["resourceVersion"] == version
@@ -40,7 +43,7 @@ def test_an_idle_agent_sends_no_patch_and_at_most_a_small_get_each_interval(own_
 
 def test_a_restart_on_a_node_that_is_right_already_writes_nothing(own_plane):
     with tended(own_plane, probe_address=free_address()) as scene:
-        scene.wait_labelled()
+        scene.agent.wait_said("policy.enforced")
         scene.asked("/metadata/instance", 4)
         version = scene.get()["metadata"]["resourceVersion"]
         before = server_counted(own_plane)
@@ -66,5 +69,6 @@ def test_an_event_that_lasts_costs_one_write_and_no_more(own_plane):
         assert sum(after.get(verb, 0) - before.get(verb, 0) for verb in ("PATCH", "APPLY")) == 1
         scene.over(event)
         scene.wait_released()
+        scene.polled()
         last = server_counted(own_plane)
         assert sum(last.get(verb, 0) - after.get(verb, 0) for verb in ("PATCH", "APPLY")) == 1

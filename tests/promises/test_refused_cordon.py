@@ -30,4 +30,6 @@ def refused(scene) -> bool:
     token = scene.plane.agent_token(scene.node.name)
     with scene.plane.new_session(token=token) as session:
         body = {"spec": {"unschedulable": True}}
-        return session.raw("PATCH", scene.node.path, body, content_type=MERGE, dryRun="All").status_code >= 400
+        return (
+            "nobody cordons here" in session.raw("PATCH", scene.node.path, body, content_type=MERGE, dryRun="All").text
+        )

@@ -118,7 +118,11 @@ class World:
     # -- the node --------------------------------------------------------------------------------------------------
 
     def read(self) -> dict[str, Any]:
-        return self.plane.admin.get(f"/api/v1/nodes/{self.name}")
+        """Return the node from etcd, once the API server's cache, which the agent reads, has it, too."""
+        path = f"/api/v1/nodes/{self.name}"
+        found = self.plane.admin.get(path)
+        self.plane.admin.get(path, resourceVersion=found["metadata"]["resourceVersion"])
+        return found
 
     def person_patches(self, body: dict[str, Any], manager: str) -> None:
         kind = "application/strategic-merge-patch+json"
