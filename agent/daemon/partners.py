@@ -12,13 +12,19 @@ if TYPE_CHECKING:
     from agent.daemon.metrics import Metrics
     from agent.settings import Settings
 
+ONE_TRY = 10.0  # seconds to connect, TLS included, for a command: it has one try where the daemon has many
 
-def access(settings: Settings) -> Access:
+
+def access(settings: Settings, *, connect_timeout: float = 3.0) -> Access:
     """Return how to reach the API server."""
     from agent.clients.cluster import Access  # noqa: PLC0415 - 0.4 s that a command without Kubernetes need not pay
 
-    agent = f"imds-agent/{__version__}"
-    return Access(kubeconfig=settings.kubeconfig, context=settings.context, user_agent=agent)
+    return Access(
+        kubeconfig=settings.kubeconfig,
+        context=settings.context,
+        connect_timeout=connect_timeout,
+        user_agent=f"imds-agent/{__version__}",
+    )
 
 
 def imds_client(settings: Settings, metrics: Metrics | None = None) -> Imds:
