@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.controlplane.build import programs
 from tests.controlplane.cluster import Cluster
@@ -26,6 +27,11 @@ SMALL = ("etcd", "kube-apiserver", "kubectl")
 WHOLE = ("kube-scheduler", "kube-controller-manager")
 NEEDS = {"built": SMALL, "built_whole": WHOLE}
 MISSING = pytest.StashKey[dict[str, str]]()  # by fixture: why its programs are not there
+
+
+# What one example takes on a busy machine says nothing of the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_configure() -> None:

@@ -49,7 +49,7 @@ class Watch(threading.Thread):
         name = path.rpartition("/")[2]
         query = {"watch": "1", "fieldSelector": f"metadata.name={name}", "resourceVersion": since}
         url = f"{self.session.url}/api/v1/nodes"
-        self.answer = self.session.http.get(url, params=query, stream=True, timeout=(5, None))
+        self.answer = self.session.http.get(url, params=query, stream=True, timeout=(30, None))
         self.seen: list[dict[str, str]] = []
         self.last = ""
 
@@ -112,8 +112,9 @@ def test_a_node_registers_with_all_our_labels_the_agent_takes_them_over_and_with
         with closing(Watch(plane, node.path, first["metadata"]["resourceVersion"])) as watch:
             watch.start()
             scene = tend(plane, node, imds)
-            last = node.get()["metadata"]["resourceVersion"]
-            scene.wait_for(lambda _: watch.last == last, "the watch has seen the last state")
+            scene.wait_for(
+                lambda found: watch.last == found["metadata"]["resourceVersion"], "the watch has seen the last state"
+            )
         assert len(watch.seen) > 2
         assert [state for state in watch.seen if not told.items() <= state.items()] == []
         withdrawn = User(plane, node, imds, plane.agent_kubeconfig(node.name))

@@ -8,7 +8,19 @@ from agent.emulator import Emulator
 from tests.cli.users import User
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.session import MERGE
-from tests.promises.agents import DOMAIN, EVENTS, HOLD, annotations, cordoned, labels, node_of, ours, owners, tended
+from tests.promises.agents import (
+    DOMAIN,
+    EVENTS,
+    HOLD,
+    annotations,
+    cordoned,
+    labels,
+    node_of,
+    ours,
+    owners,
+    tended,
+    wait_until,
+)
 
 RACK = f"topology.{DOMAIN}/rack"
 UNSCHEDULABLE = ("f:spec", "f:unschedulable")
@@ -61,6 +73,7 @@ def test_withdraw_leaves_an_admins_cordon_and_clears_ours_whose_owner_was_lost(p
 
         scene.agent.start()
         scene.wait_cordoned()
+        scene.wait_labelled()
         scene.agent.kill()
         found = node.get()
         found["metadata"]["managedFields"] = []
@@ -83,7 +96,10 @@ def limited(plane, *names: str):
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "limited"}
     binding = {**kind, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]}
     plane.admin.post(f"{path}/clusterrolebindings", binding)
-    return plane.kubeconfig("limited", plane.identity("limited"))
+    config = plane.kubeconfig("limited", plane.identity("limited"))
+    asked = ("auth", "can-i", "patch", f"nodes/{names[0]}")
+    wait_until(lambda: "yes" in plane.kubectl(*asked, kubeconfig=config, check=False).split(), "the rights count")
+    return config
 
 
 def test_withdraw_from_all_nodes_needs_an_admin_says_so_and_goes_on_where_one_node_is_refused(built):

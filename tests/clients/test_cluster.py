@@ -10,6 +10,7 @@ import pytest
 from agent.clients.cluster import Access, Cluster
 from agent.clients.cluster_errors import ClusterConflict, ClusterRefused, ClusterUnavailable, NodeMissing, NodeReplaced
 from tests.controlplane.session import MERGE
+from tests.promises.agents import wait_until
 
 ZONE = "topology.imds-agent.github.io/zone"
 
@@ -164,9 +165,11 @@ def test_a_missing_right_is_refused_in_the_servers_words(plane, node):
 
 
 def test_the_names_of_all_nodes_are_listed(cluster, plane, node):
-    every = {item["metadata"]["name"] for item in plane.admin.get("/api/v1/nodes")["items"]}
-    assert node.name in every
-    assert set(cluster.node_names()) == every
+    def every() -> set[str]:
+        return {item["metadata"]["name"] for item in plane.admin.get("/api/v1/nodes")["items"]}
+
+    assert node.name in every()
+    wait_until(lambda: set(cluster.node_names()) == every(), "all and no others")  # those of other tests come and go
 
 
 def test_a_policy_refuses_in_its_own_words(cluster, node):

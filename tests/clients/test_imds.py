@@ -25,7 +25,7 @@ def emulator():
 
 @pytest.fixture
 def imds(emulator, waits):
-    with Imds(emulator.url, read_timeout=0.3, clock=waits.clock, sleep=waits.sleep) as client:
+    with Imds(emulator.url, read_timeout=2.0, clock=waits.clock, sleep=waits.sleep) as client:
         yield client
 
 
@@ -87,7 +87,7 @@ def test_one_connection_serves_many_requests(imds):
         {"kind": "garbage"},
         {"kind": "garbage", "body": '{"error":"not a document"}'},
         {"kind": "garbage", "body": "[]"},
-        {"kind": "hang", "seconds": 1},
+        {"kind": "hang", "seconds": 30},
         {"kind": "status", "status": 204, "body": ""},
         {"kind": "status", "status": 404},
         {"kind": "status", "status": 410},
@@ -224,7 +224,7 @@ def test_a_slow_first_request_for_events_delays_no_labels(emulator):
 def test_what_came_of_each_request_is_told(emulator, waits):
     told = []
     with Imds(
-        emulator.url, read_timeout=0.3, clock=waits.clock, sleep=waits.sleep, seen=lambda *each: told.append(each)
+        emulator.url, read_timeout=2.0, clock=waits.clock, sleep=waits.sleep, seen=lambda *each: told.append(each)
     ) as imds:
         emulator.put_faults([{"kind": kind, "times": 1} for kind in ("reset", "truncate", "garbage")])
         imds.instance()

@@ -59,7 +59,7 @@ def emulator():
 
 @pytest.fixture
 def imds(emulator, waits):
-    with Imds(emulator.url, read_timeout=0.3, clock=waits.clock, sleep=waits.sleep) as client:
+    with Imds(emulator.url, read_timeout=2.0, clock=waits.clock, sleep=waits.sleep) as client:
         yield client
 
 
@@ -133,7 +133,7 @@ def test_it_counts_in_the_one_budget_of_requests(emulator, imds, waits):
 def test_what_comes_of_it_is_counted_like_any_request(emulator, waits):
     told = []
     with Imds(
-        emulator.url, read_timeout=0.3, clock=waits.clock, sleep=waits.sleep, seen=lambda *what: told.append(what)
+        emulator.url, read_timeout=2.0, clock=waits.clock, sleep=waits.sleep, seen=lambda *what: told.append(what)
     ) as imds:
         imds.approve(emulator.add_event(EventType="Reboot")["EventId"])
         not_confirmed(imds, "no such event")

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cached import made
+from tests.cached import alone, made
 from tests.foreign.packages import CACHE, NotThere, unpacked
 
 SUITE = "bookworm"
@@ -91,6 +91,7 @@ def _known(*, own: bool = False) -> list[str]:
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     options = ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={CACHE}/apt"] if own else []
     if own:
-        subprocess.run(["apt-get", *options, "-q", "update"], capture_output=True, check=False)
+        with alone(CACHE / "lists.lock"):
+            subprocess.run(["apt-get", *options, "-q", "update"], capture_output=True, check=False)
     command = ["apt-get", *options, "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     return subprocess.run([*command, f"Codename: {SUITE}"], capture_output=True, text=True, check=False).stdout.split()

@@ -13,7 +13,7 @@ from tests.cli.running import PATIENCE, ROOT
 PAGE = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
 LINES = re.search(r"<!-- two lines -->\n\n((?: {4}[^\n]+\n)+)", PAGE)[1].replace("    ", "").splitlines()
 READY = """
-for _ in $(seq 100); do curl -s --noproxy '*' -o /dev/null http://169.254.169.254/ && break; sleep 0.1; done
+for _ in $(seq 600); do curl -s --noproxy '*' -o /dev/null http://169.254.169.254/ && break; sleep 0.1; done
 """
 
 

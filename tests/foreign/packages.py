@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.cached import made
+from tests.cached import alone, made
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "foreign"
 TRIES, REST = 3, 5.0  # and seconds between them
@@ -51,8 +51,9 @@ def _download(names: tuple[str, ...], folder: Path) -> None:
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     own = ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={CACHE}/apt", "-o", "Debug::NoLocking=true"]
     for _ in range(TRIES):
-        for arguments in (["apt-get", *own, "-q", "update"], ["apt-get", *own, "-q", "download", *names]):
-            done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+        with alone(CACHE / "lists.lock"):
+            for arguments in (["apt-get", *own, "-q", "update"], ["apt-get", *own, "-q", "download", *names]):
+                done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             break
         time.sleep(REST)

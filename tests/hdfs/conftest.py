@@ -1,9 +1,19 @@
 """Real Hadoop, or why it is not here."""
 
+from contextlib import suppress
+
 import pytest
 
 from tests.hdfs.hadoop import NoHadoop, classpath
 from tests.not_here import not_here
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch it here and not in a fixture: it may take more time than a test has."""
+    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if "hadoop_here" in used and not session.config.option.collectonly:
+        with suppress(NoHadoop):  # the fixture says why
+            classpath()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """A pair of NameNodes, each with a writer beside it: one event, a failover in the midst of it, and only the active one speaks."""
 
-import socket
 from functools import partial
 
 import pytest
@@ -10,22 +9,22 @@ from agent.core.datanodes import IN_MAINTENANCE, IN_SERVICE
 from agent.core.hdfs_said import read_said
 from agent.hdfs.hosts import HostsFile, HostsWriter
 from agent.hdfs.refresh import refresh
+from tests.addresses import free_address
 from tests.daemon.partners import Log
 from tests.hdfs.hadoop import lab, refresh_command
 from tests.hdfs.rigs import hosts_site, installed
 from tests.hdfs.test_hosts import HOSTS, REBOOT, RULES, host
 from tests.promises.agents import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("hadoop_here")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("hadoop_here")]
 MARKED = (host(1, REBOOT), *HOSTS[1:])
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(int(free_address().rpartition(":")[2]))
+    return list(found)
 
 
 def pair_site(folder, own: str, ports: list[int]) -> dict[str, object]:

@@ -215,7 +215,7 @@ class Tended:
 
     def metric(self, pattern: str) -> float:
         """Sum up the samples whose line begins with the pattern."""
-        lines = requests.get(f"{self.probes}/metrics", timeout=5).text.splitlines()
+        lines = requests.get(f"{self.probes}/metrics", timeout=30).text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(pattern, line))
 
     @property

@@ -100,7 +100,7 @@ def test_a_vm_that_is_no_node_here_and_an_override_are_never_approved_over(whole
 def test_a_node_that_only_says_it_is_the_other_vm_of_an_event_does_not_have_it_approved(whole_drain_plane):
     """Root on one node can write what its agent writes there: that it is another VM, and drained."""
     settings = {"approval": "when-drained", "drain_before": "1h", **DRAIN}
-    with fleet(whole_drain_plane, 1, address="127.0.14", **settings) as [scene], node_of(whole_drain_plane) as liar:
+    with fleet(whole_drain_plane, 1, address="127.0.17", **settings) as [scene], node_of(whole_drain_plane) as liar:
         scene.wait_labelled()
         event_id = scene.event("Reboot", Resources=[scene.vm, "zz-elsewhere"], NotBeforeSeconds=900)
         token = whole_drain_plane.agent_token(liar.name)

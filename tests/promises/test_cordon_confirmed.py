@@ -55,6 +55,7 @@ def test_the_api_server_s_refusals_leave_a_cordon_unconfirmed_and_its_leave_conf
         own_plane.kubectl("delete", "clusterrolebinding", "imds-agent")
         scene.polled(2)
         scene.event("Reboot")
+        scene.polled(1)  # heard: a look before it is refused, too, and says so
         scene.agent.wait_said("node.refused")
         assert scene.metric("imds_agent_cordons_unconfirmed") == 1
         own_plane.install()

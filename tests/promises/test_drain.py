@@ -71,6 +71,8 @@ def test_what_no_budget_lets_go_is_deleted_when_the_deadline_has_come_and_only_i
             pods = held[scene] = Pods(whole_drain_plane, scene.node.name)
             pods.add(1)
             pods.put_budget(1)
+            scene.wait_labelled()  # at work: the event's time is for the drain alone
+        for scene in (deleting, leaving):
             scene.event("Terminate", NotBeforeSeconds=14)
         for scene in (deleting, leaving):
             scene.agent.wait_said("drain.pod_refused")

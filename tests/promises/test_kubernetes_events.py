@@ -9,7 +9,7 @@ LIFE = ["ScheduledEventSeen", "NodeCordoned", "DrainStarted", "DrainDone", "Node
 
 def test_an_events_life_can_be_read_on_the_node_and_on_the_pods_it_moved(whole_drain_plane):
     with tended(whole_drain_plane, **DRAIN) as scene:
-        pods = Pods(whole_drain_plane, scene.node.name, ending=3)
+        pods = Pods(whole_drain_plane, scene.node.name, ending=30)  # there until it was described
         pods.add(1, grace=30)
         pods.put_budget(1)
         [pod] = pods.all()
@@ -23,6 +23,7 @@ def test_an_events_life_can_be_read_on_the_node_and_on_the_pods_it_moved(whole_d
         pods.put_budget(0)
         wait_until(lambda: scene.told("PodEvicted", name), "the eviction is told", scene.agent.tail)
         described = whole_drain_plane.kubectl("describe", "pod", name)
+        pods.kubelet.ending = 0.5
         assert "Evicted before an event that Azure has scheduled" in described
         scene.wait_for(lambda _: scene.told("DrainDone"), "the drain is told")
         scene.over(event)

@@ -12,7 +12,7 @@ from tests.controlplane.cluster import Cluster
 from tests.promises.agents import DOMAIN, ROOT, labels, wait_until
 from tests.promises.fleets import fleet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 RACK, ZONE, GROUP = (f"topology.{DOMAIN}/{key}" for key in ("rack", "zone", "update-group"))
 EXAMPLES = [
