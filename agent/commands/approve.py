@@ -15,7 +15,7 @@ from agent.commands.output import BOLD, DIM, paint, say, say_json
 from agent.core.events import EventDocument, ScheduledEvent, concerns, event_key
 from agent.core.mark import mark_text, read_mark
 from agent.core.node import read_node
-from agent.daemon.partners import ONE_TRY, access, imds_client
+from agent.daemon.partners import imds_client, one_try
 from agent.told import Told
 
 if TYPE_CHECKING:
@@ -136,9 +136,7 @@ def _noted(settings: Settings, event_id: str, by: str) -> Noted:
     from agent.clients.cluster import Cluster  # noqa: PLC0415 - 0.4 s that an approval without Kubernetes need not pay
 
     try:
-        return _written(
-            Cluster(access(settings, connect_timeout=ONE_TRY)), node, f"{settings.domain}/events", event_id, by
-        )
+        return _written(Cluster(one_try(settings)), node, f"{settings.domain}/events", event_id, by)
     except ClusterError as error:
         return Noted(mark="failed", told=f"the mark on node {node} does not say so: {error}")
 

@@ -32,7 +32,7 @@ from agent.core.taints import TaintRules, wants_taints
 from agent.core.well_known import WELL_KNOWN
 from agent.daemon.acts import Acts, node_body
 from agent.daemon.metrics import Metrics
-from agent.daemon.partners import ONE_TRY, access, imds_client
+from agent.daemon.partners import imds_client, one_try
 from agent.settings import Settings, own_node
 from agent.told import Told
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 def label(settings: Settings, arguments: argparse.Namespace) -> int:
     """Bring labels and annotations of the node up to date once."""
-    node, cluster = own_node(settings), Cluster(access(settings, connect_timeout=ONE_TRY))
+    node, cluster = own_node(settings), Cluster(one_try(settings))
     known = Known(sighting=sight(imds_client(settings)))
     view = read_node(cluster.node(node), quorum=True)
     acts = Acts(cluster, Quiet(), Metrics(), settings.rules())
@@ -64,7 +64,7 @@ def label(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def hold(settings: Settings, arguments: argparse.Namespace) -> int:
     """Set or remove the annotation that keeps the node cordoned after our events."""
-    node, cluster = own_node(settings), Cluster(access(settings, connect_timeout=ONE_TRY))
+    node, cluster = own_node(settings), Cluster(one_try(settings))
     value = None if arguments.remove else arguments.reason
     body = {"metadata": {"annotations": {f"{settings.domain}/hold": value}}}
     view = read_node(cluster.merge(node, body, manager="imds-agent-hold"), quorum=True)
@@ -82,7 +82,7 @@ def withdraw(settings: Settings, arguments: argparse.Namespace) -> int:
     """Take all our fields off the node, or off every node; one that fails does not keep us from the others."""
     if not arguments.all:
         own_node(settings)
-    cluster = Cluster(access(settings, connect_timeout=ONE_TRY))
+    cluster = Cluster(one_try(settings))
     names = _all_names(cluster) if arguments.all else [own_node(settings)]
     if arguments.all:
         say(f"off all nodes of {cluster.server}")

@@ -45,7 +45,7 @@ from agent.daemon.board import Board
 from agent.daemon.clock import Clock
 from agent.daemon.looks import Looks
 from agent.daemon.metrics import Metrics
-from agent.daemon.partners import ONE_TRY, access, imds_client
+from agent.daemon.partners import imds_client, one_try
 from agent.settings import Settings, own_node
 from agent.told import Told
 
@@ -81,7 +81,7 @@ def turn_of(settings: Settings, known: Known, view: NodeView) -> Turn:
 def plan(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what the daemon would do to the real node now, and why; nothing is written."""
     imds, node = imds_client(settings), own_node(settings)
-    cluster = Cluster(access(settings, connect_timeout=ONE_TRY))
+    cluster = Cluster(one_try(settings))
     sighting = sight(imds)
     try:
         hearing, trouble = (_listen(imds), None) if settings.events else (Hearing(), "events are switched off")

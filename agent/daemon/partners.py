@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import __version__
@@ -12,19 +13,18 @@ if TYPE_CHECKING:
     from agent.daemon.metrics import Metrics
     from agent.settings import Settings
 
-ONE_TRY = 10.0  # seconds to connect, TLS included, for a command: it has one try where the daemon has many
 
-
-def access(settings: Settings, *, connect_timeout: float = 3.0) -> Access:
+def access(settings: Settings) -> Access:
     """Return how to reach the API server."""
     from agent.clients.cluster import Access  # noqa: PLC0415 - 0.4 s that a command without Kubernetes need not pay
 
-    return Access(
-        kubeconfig=settings.kubeconfig,
-        context=settings.context,
-        connect_timeout=connect_timeout,
-        user_agent=f"imds-agent/{__version__}",
-    )
+    agent = f"imds-agent/{__version__}"
+    return Access(kubeconfig=settings.kubeconfig, context=settings.context, user_agent=agent)
+
+
+def one_try(settings: Settings) -> Access:
+    """Return the same for a command, with ten seconds to connect, TLS included: it has one try where the daemon has many."""
+    return replace(access(settings), connect_timeout=10.0)
 
 
 def imds_client(settings: Settings, metrics: Metrics | None = None) -> Imds:

@@ -65,16 +65,17 @@ if __name__ == "__main__":
 """
 
 
-def script(table: Path, depth: int, *, strict: bool, python: str) -> str:
+def script(table: Path, depth: int, *, strict: bool, python: str, deadline: int = DEADLINE) -> str:
     """Return the whole script.
 
     Args:
         table: where it is at run time; the one before it beside it, with `.prev`.
         python: the interpreter, absolute: what a name on the PATH leads to may take longer to start than to answer.
+        deadline: in seconds.
     """
     source = files("agent.core").joinpath("rack_table.py").read_text(encoding="utf-8")
     body = _DOCSTRING.sub("", source)
-    tail = TAIL.format(table=str(table), depth=depth, strict=strict, deadline=DEADLINE)
+    tail = TAIL.format(table=str(table), depth=depth, strict=strict, deadline=deadline)
     return HEAD.format(python=python, version=__version__) + body + tail
 
 
