@@ -8,9 +8,14 @@ PORTS = range(20_000, 32_768)  # below those that Linux gives to connections and
 
 
 def free_address() -> str:
-    """Return an address of this machine on which nobody listens, nor will by chance before it is used."""
+    """Return HOST:PORT of this machine, as `free_port` has it."""
+    return f"127.0.0.1:{free_port()}"
+
+
+def free_port() -> int:
+    """Return a loopback port on which nobody listens, nor will by chance before it is used."""
     while True:
         port = random.choice(PORTS)
         with socket.socket() as one, suppress(OSError):
             one.bind(("127.0.0.1", port))
-            return f"127.0.0.1:{port}"
+            return port

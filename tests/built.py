@@ -62,12 +62,17 @@ class Module:
         return path
 
 
+def used_fixtures(session: pytest.Session) -> set[str]:
+    """Return the names of all fixtures of the chosen tests."""
+    return {name for item in session.items for name in getattr(item, "fixturenames", ())}
+
+
 def build_used(session: pytest.Session, module: Module) -> None:
     """Build what the chosen tests need, by fixtures of the programs' names: it takes minutes, more than a test may."""
     missing = session.config.stash.setdefault(MISSING, {})
     if session.config.option.collectonly:
         return
-    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    used = used_fixtures(session)
     capture = session.config.pluginmanager.getplugin("capturemanager")
     for name in module.seconds:
         if name.replace("-", "_") in used:

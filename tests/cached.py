@@ -1,11 +1,12 @@
 """What is downloaded or built once, into a folder of the cache whose name says of what it was made."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from tests.controlplane.build import one_at_a_time
+from tests.controlplane.progress import Progress
 
 
 def made(there: Path, make: Callable[[Path], object]) -> Path:
@@ -16,7 +17,7 @@ def made(there: Path, make: Callable[[Path], object]) -> Path:
     """
     if not there.exists():
         there.parent.mkdir(parents=True, exist_ok=True)
-        with alone(there.with_name(f"{there.name}.lock")):
+        with one_at_a_time(there.with_name(f"{there.name}.lock"), Progress(there.parent.name)):
             if not there.exists():  # nobody was first
                 _make(there, make)
     return there
@@ -30,11 +31,3 @@ def _make(there: Path, make: Callable[[Path], object]) -> None:
         making.replace(there)
     finally:
         shutil.rmtree(making, ignore_errors=True)
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Be the only one who holds this lock file; the kernel frees it when its holder dies."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.built import used_fixtures
 from tests.controlplane.build import programs
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.golang import BuildError
@@ -50,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what the chosen tests need, here and not in a fixture: it takes minutes, more than a test may."""
     missing = session.config.stash[MISSING] = {}
-    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    used = used_fixtures(session)
     if session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")

@@ -1,7 +1,6 @@
 """The test bed: a real control plane that keeps an audit log, and for each agent a node and an emulator of its own."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import IO, Any
 
 import requests
 
+from tests.addresses import free_port
 from tests.bench.runtime import ROOT, Runtime, Unmeasurable
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.nodes import NodeActor
@@ -178,14 +178,6 @@ def wait_until(what: str, done: Callable[[], bool], agent: Agent | None = None, 
         if time.monotonic() > last:
             raise Unmeasurable(f"{what}: not within {patience:g} s")
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def node_of(cluster: Cluster, name: str) -> dict[str, Any]:

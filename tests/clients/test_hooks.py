@@ -66,9 +66,9 @@ def test_how_it_ended_is_told(tmp_path, text, result, because):
 
 def test_one_whose_time_is_over_is_ended_with_its_children(tmp_path):
     path = script(tmp_path / "hook", f"trap '' TERM; sleep 600 & echo $! > {tmp_path}/child; wait; sleep 600")
-    _, end = run(path, at_most=2.0)
+    _, end = run(path, at_most=2.5)
     found = end()
-    assert (found.result, found.because) == ("late", "it took longer than 2 s")
+    assert (found.result, found.because) == ("late", "it took longer than 2.5 s")
     child = int((tmp_path / "child").read_text())
     until(lambda: not alive(child), "the child's end")
 

@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cached import alone, made
+from tests.cached import made
+from tests.controlplane.build import one_at_a_time
+from tests.controlplane.progress import Progress
 from tests.foreign.packages import CACHE, NotThere, unpacked
 
 SUITE = "bookworm"
@@ -91,7 +93,7 @@ def _known(*, own: bool = False) -> list[str]:
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     options = ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={CACHE}/apt"] if own else []
     if own:
-        with alone(CACHE / "lists.lock"):
+        with one_at_a_time(CACHE / "lists.lock", Progress(CACHE.name)):
             subprocess.run(["apt-get", *options, "-q", "update"], capture_output=True, check=False)
     command = ["apt-get", *options, "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     return subprocess.run([*command, f"Codename: {SUITE}"], capture_output=True, text=True, check=False).stdout.split()

@@ -7,7 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.cached import alone, made
+from tests.cached import made
+from tests.controlplane.build import one_at_a_time
+from tests.controlplane.progress import Progress
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imds-agent" / "foreign"
 TRIES, REST = 3, 5.0  # and seconds between them
@@ -51,7 +53,7 @@ def _download(names: tuple[str, ...], folder: Path) -> None:
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     own = ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={CACHE}/apt", "-o", "Debug::NoLocking=true"]
     for _ in range(TRIES):
-        with alone(CACHE / "lists.lock"):
+        with one_at_a_time(CACHE / "lists.lock", Progress(CACHE.name)):
             for arguments in (["apt-get", *own, "-q", "update"], ["apt-get", *own, "-q", "download", *names]):
                 done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode == 0:

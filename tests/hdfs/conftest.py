@@ -4,14 +4,14 @@ from contextlib import suppress
 
 import pytest
 
+from tests.built import used_fixtures
 from tests.hdfs.hadoop import NoHadoop, classpath
 from tests.not_here import not_here
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fetch it here and not in a fixture: it may take more time than a test has."""
-    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if "hadoop_here" in used and not session.config.option.collectonly:
+    if "hadoop_here" in used_fixtures(session) and not session.config.option.collectonly:
         with suppress(NoHadoop):  # the fixture says why
             classpath()
 

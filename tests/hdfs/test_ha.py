@@ -9,7 +9,7 @@ from agent.core.datanodes import IN_MAINTENANCE, IN_SERVICE
 from agent.core.hdfs_said import read_said
 from agent.hdfs.hosts import HostsFile, HostsWriter
 from agent.hdfs.refresh import refresh
-from tests.addresses import free_address
+from tests.addresses import free_port
 from tests.daemon.partners import Log
 from tests.hdfs.hadoop import lab, refresh_command
 from tests.hdfs.rigs import hosts_site, installed
@@ -23,7 +23,7 @@ MARKED = (host(1, REBOOT), *HOSTS[1:])
 def free_ports(count: int) -> list[int]:
     found: set[int] = set()
     while len(found) < count:
-        found.add(int(free_address().rpartition(":")[2]))
+        found.add(free_port())
     return list(found)
 
 

@@ -1,7 +1,6 @@
 """An idle node writes nothing, ever: no PATCH, not even one without effect, and at most a small GET each interval."""
 
 import re
-import time
 
 from tests.addresses import free_address
 from tests.promises.agents import DOMAIN, tended
@@ -28,14 +27,12 @@ def test_an_idle_agent_sends_no_patch_and_at_most_a_small_get_each_interval(own_
         scene.polled()
         gets, patches = (scene.metric(f'{REQUESTS}{{.*verb="{verb}"') for verb in ("GET", "PATCH"))
         before, version = server_counted(own_plane), scene.get()["metadata"]["resourceVersion"]
-        began = time.monotonic()
         scene.asked("/metadata/scheduledevents", 25)  # about 15 s: five node intervals of 3 s
         after = server_counted(own_plane)
-        intervals = (time.monotonic() - began) / 3
         assert after.get("PATCH", 0) == before.get("PATCH", 0)
         assert after.get("APPLY", 0) == before.get("APPLY", 0)
         seen = after["GET"] - before["GET"] - 1  # our own look at the version
-        assert 1 <= seen <= intervals + 2
+        assert 1 <= seen <= 9  # 5 expected; a slow machine takes longer for the polls
         assert scene.metric(f'{REQUESTS}{{.*verb="PATCH"') == patches
         assert scene.metric(f'{REQUESTS}{{.*verb="GET"') - gets >= seen
         assert scene.get()["metadata"]["resourceVersion"] == version

@@ -245,6 +245,7 @@ class Story(RuleBasedStateMachine):
     def turn(self):
         """Turn once and look whether all that must hold holds."""
         before = self.world.read()
+        self.world.catch_up(before)
         quiet, refusing = self.quiet, REFUSE in before["metadata"].get("annotations", {})
         instant = self.world.instant
         patches = self.world.patches

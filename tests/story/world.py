@@ -118,11 +118,11 @@ class World:
     # -- the node --------------------------------------------------------------------------------------------------
 
     def read(self) -> dict[str, Any]:
-        """Return the node from etcd, once the API server's cache, which the agent reads, has it, too."""
-        path = f"/api/v1/nodes/{self.name}"
-        found = self.plane.admin.get(path)
-        self.plane.admin.get(path, resourceVersion=found["metadata"]["resourceVersion"])
-        return found
+        return self.plane.admin.get(f"/api/v1/nodes/{self.name}")
+
+    def catch_up(self, node: dict[str, Any]) -> None:
+        """Wait until the API server's cache, which the agent reads, has the node as it was read from etcd."""
+        self.plane.admin.get(f"/api/v1/nodes/{self.name}", resourceVersion=node["metadata"]["resourceVersion"])
 
     def person_patches(self, body: dict[str, Any], manager: str) -> None:
         kind = "application/strategic-merge-patch+json"
